@@ -1,0 +1,1 @@
+"""The configuration groups, data only; `pipeline/compose.py` reads them."""

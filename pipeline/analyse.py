@@ -1,0 +1,131 @@
+"""One call after a sweep: tables, front, recommendation, figures and report of a run folder."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.aggregate import OBJECTIVES, RunTables, read_run, summarise, write_table, write_text
+from pipeline.figures import draw_figures
+from pipeline.recommend import Recommendation, mark_front, policy_file
+from pipeline.report_html import write_report
+
+HEADLINE = (
+    *OBJECTIVES, "wasted_core_share", "slowdown_mean", "slowdown_p99", "sojourn_p99_ns",
+    "throughput_per_s", "migration_rate_per_s", "cache_hit_rate",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the analysis of a run found, and the files that hold it.
+
+    run             : the run's tables
+    summary         : a row a point, with the front's columns
+    front           : the rows of `summary` on a front, by cell and overhead
+    recommendations : one a study cell, in the order of the cells
+    files           : name -> path of every file written
+    """
+
+    run: RunTables
+    summary: pl.DataFrame
+    front: pl.DataFrame
+    recommendations: list[Recommendation]
+    files: dict[str, Path]
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.run.folder
+
+
+def analyse(run_dir: Path, *, draw: bool = True) -> Analysis:
+    """Aggregate a run, find its front, recommend a setting, and write all of it in the run folder.
+
+    Writes summary.parquet, pareto.parquet, recommended.yaml (with several study cells also one
+    recommended-<cell>.yaml each), metrics.json, and, if `draw`, figures/ and report.html.
+
+    Raises
+    ------
+    RunFolderError if the folder is not that of a sweep.
+
+    Complexity and determinism
+    --------------------------
+    the tables, policies and metrics.json have the same bytes each time; figures on one machine
+    """
+    return analyse_tables(read_run(Path(run_dir)), draw=draw)
+
+
+def analyse_tables(run: RunTables, *, draw: bool = True) -> Analysis:
+    """`analyse` on tables that are open already; writes to `run.folder`."""
+    summary, recommendations = mark_front(run, summarise(run))
+    front = front_table(run, summary)
+    files = {
+        "summary": write_table(summary, run.folder / "summary.parquet"),
+        "pareto": write_table(front, run.folder / "pareto.parquet"),
+        "metrics": write_text(run.folder / "metrics.json", metrics_text(summary, recommendations)),
+    }
+    files |= write_policies(run, summary, recommendations)
+    found = Analysis(run, summary, front, recommendations, files)
+    if draw:
+        charts = draw_figures(run, summary, recommendations, run.folder / "figures")
+        files |= charts.files
+        files["report"] = write_report(run, summary, recommendations, charts.specs)
+    return found
+
+
+def front_table(run: RunTables, summary: pl.DataFrame) -> pl.DataFrame:
+    """Rows on a front, cell by cell, from least overhead to most."""
+    first = pl.col("point").min().over(run.cell_keys) if run.cell_keys else pl.lit(0)
+    keys = [first, *[f"{name}_mean" for name in reversed(OBJECTIVES)], "point"]
+    return summary.filter(pl.col("pareto")).sort(keys)
+
+
+def write_policies(
+    run: RunTables, summary: pl.DataFrame, recommendations: list[Recommendation]
+) -> dict[str, Path]:
+    """The recommended policy of each cell; `recommended.yaml` is that of the first."""
+    files: dict[str, Path] = {}
+    for index, chosen in enumerate(recommendations):
+        text = policy_file(run, summary, chosen)
+        if index == 0:
+            files["recommended"] = write_text(run.folder / "recommended.yaml", text)
+        if len(recommendations) > 1:
+            name = f"recommended-{chosen.slug}"
+            files[name] = write_text(run.folder / f"{name}.yaml", text)
+    return files
+
+
+def metrics_text(summary: pl.DataFrame, recommendations: list[Recommendation]) -> str:
+    """The study's answer as JSON: metrics of the recommended point and the baseline, cell by cell.
+
+    One cell stands alone, so that `dvc metrics show` has short names.
+    """
+    answer: dict[str, Any] = {one.slug: cell_metrics(summary, one) for one in recommendations}
+    if len(answer) == 1:
+        (answer,) = answer.values()
+    return json.dumps(answer, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def cell_metrics(summary: pl.DataFrame, chosen: Recommendation) -> dict[str, Any]:
+    """Headline metrics of one cell's recommended and baseline points."""
+    rows = {"recommended": chosen.point, "baseline": chosen.baseline}
+    found: dict[str, Any] = {
+        "point": chosen.point,
+        "front_size": len(chosen.front),
+        "knee_share": chosen.knee_share,
+        "policy": " ".join(o for o in chosen.overrides if o.startswith("policy")),
+    }
+    for name, point in rows.items():
+        if point is not None:
+            row = summary.row(by_predicate=pl.col("point") == point, named=True)
+            found[name] = {m: finite(row[f"{m}_mean"]) for m in HEADLINE if f"{m}_mean" in row}
+    return found
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None if JSON cannot hold it."""
+    return None if value is None or not math.isfinite(value) else value

@@ -1,0 +1,175 @@
+"""One axis of a sweep, read from Hydra's own sweep grammar."""
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Glob,
+    IntervalSweep,
+    Override,
+    QuotedString,
+    RangeSweep,
+)
+from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException
+
+from pipeline.errors import NO_VALUE, ConfigError, did_you_mean
+
+Scalar = str | int | float | bool | None
+POINTS_MAX = 100_000
+LEVEL_DIGITS = 12
+SAMPLE_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A swept key with its values, or with the interval they come from.
+
+    key      : dotted key, or the name of a group
+    values   : in the order they were written; empty for an interval
+    low,high : ends of the interval
+    is_log   : `tag(log, interval(...))`: even steps of the logarithm
+    is_whole : `int(interval(...))`: whole numbers only
+    """
+
+    key: str
+    values: tuple[Scalar, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    is_log: bool = False
+    is_whole: bool = False
+
+    @property
+    def is_interval(self) -> bool:
+        """Whether the values are yet to be chosen."""
+        return not self.values
+
+    def levels(self, count: int) -> tuple[Scalar, ...]:
+        """The values; of an interval, `count` evenly spaced ones with both ends, without repeats."""
+        if not self.is_interval:
+            return self.values
+        spaced = (self.value_at(step / (count - 1), LEVEL_DIGITS) for step in range(count))
+        return tuple(dict.fromkeys(spaced))
+
+    def value_at(self, share: float, digits: int = SAMPLE_DIGITS) -> Scalar:
+        """The value at a share of the way through the axis, 0 <= share <= 1 (values: below 1)."""
+        if not self.is_interval:
+            return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
+        if self.is_log:
+            value = math.exp(math.log(self.low) * (1 - share) + math.log(self.high) * share)
+        else:
+            value = self.low * (1 - share) + self.high * share
+        value = min(max(float(f"{value:.{digits}g}"), self.low), self.high)
+        return round(value) if self.is_whole else value
+
+
+def parse_overrides(texts: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
+    """Parse command-line overrides with Hydra's grammar.
+
+    Raises
+    ------
+    ConfigError quoting the override that is not in the grammar
+    """
+    parser = OverridesParser.create(config_loader=loader)
+    parsed: list[Override] = []
+    for text in texts:
+        try:
+            override = parser.parse_override(text)
+        except HydraException as error:
+            reason = str(error).splitlines()[0] if str(error) else "not in Hydra's grammar"
+            key = text.partition("=")[0]
+            hint = "write key=value, key=1,2,4 or key=range(1,9); put text with spaces or signs in quotes"
+            raise ConfigError(key or text, NO_VALUE, f"cannot be read: {reason}", hint) from None
+        if not override.key_or_group:
+            raise ConfigError(text, NO_VALUE, "has no key", "write key=value")
+        parsed.append(override)
+    return parsed
+
+
+def axis_of(override: Override) -> Axis:
+    """The axis that a sweep override describes.
+
+    Complexity and determinism
+    --------------------------
+    `shuffle(...)` is ignored: the order of points is that of the values, always the same
+
+    Raises
+    ------
+    ConfigError for an empty axis, a value that is no scalar, or an interval that cannot be one
+    """
+    key, sweep = override.key_or_group, override._value
+    if isinstance(sweep, IntervalSweep):
+        return interval_axis(key, sweep)
+    if isinstance(sweep, Glob):
+        return Axis(key, tuple(glob_values(override, sweep)))
+    if isinstance(sweep, RangeSweep):
+        return Axis(key, range_values(key, sweep))
+    assert isinstance(sweep, ChoiceSweep), f"{override.input_line} is no sweep"
+    items = [item.text if isinstance(item, QuotedString) else item for item in sweep.list]
+    for item in items:
+        if isinstance(item, (list, dict)):
+            raise ConfigError(key, item, "a sweep takes numbers, text, true, false or null")
+    if not items:
+        raise ConfigError(key, NO_VALUE, "a sweep needs at least one value", f"write {key}=1,2,4")
+    return Axis(key, tuple(items))
+
+
+def interval_axis(key: str, sweep: IntervalSweep) -> Axis:
+    """An axis over a continuous interval."""
+    low, high = sweep.start, sweep.end
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ConfigError(key, f"interval({low}, {high})", "must have finite ends, the lower one first")
+    unknown = sweep.tags - {"log"}
+    if unknown:
+        raise ConfigError(key, ", ".join(sorted(unknown)), "the only tag of an interval is log")
+    is_log = "log" in sweep.tags
+    if is_log and low <= 0:
+        raise ConfigError(key, f"interval({low}, {high})", "must start above 0 when it is tagged log")
+    is_whole = isinstance(low, int) and isinstance(high, int)
+    return Axis(key, low=low, high=high, is_log=is_log, is_whole=is_whole)
+
+
+def range_values(key: str, sweep: RangeSweep) -> tuple[Scalar, ...]:
+    """The numbers of a range(start, stop, step)."""
+    shown = f"range({sweep.start}, {sweep.stop}, {sweep.step})"
+    numbers = (sweep.start, sweep.stop, sweep.step)
+    if not sweep.step or not all(n is not None and math.isfinite(n) for n in numbers):
+        raise ConfigError(key, shown, "must have a step other than 0, and finite ends")
+    found: Iterable[float] = itertools.islice(iter(sweep.range()), POINTS_MAX + 1)
+    values = tuple(v if isinstance(v, int) else float(f"{v:.{LEVEL_DIGITS}g}") for v in found)
+    if not 0 < len(values) <= POINTS_MAX:
+        raise ConfigError(key, shown, f"must give 1 to {POINTS_MAX} values")
+    return values
+
+
+def glob_values(override: Override, glob: Glob) -> list[str]:
+    """The options of a group that a glob matches."""
+    group = override.key_or_group
+    options = group_options(override.config_loader, group)
+    if not options:
+        raise ConfigError(group, override.get_value_string(), "glob(...) is for groups, such as policy")
+    found = glob.filter(options)
+    if not found:
+        allowed = f"matches none of {', '.join(options)}"
+        raise ConfigError(group, override.get_value_string(), allowed)
+    return found
+
+
+def group_options(loader: ConfigLoader | None, group: str) -> list[str]:
+    """The options of a configuration group, sorted; empty if there is no such group."""
+    if loader is None:
+        return []
+    return sorted(loader.get_group_options(group, results_filter=ObjectType.CONFIG))
+
+
+def check_option(loader: ConfigLoader | None, group: str, choice: object) -> None:
+    """Raise ConfigError unless `choice` is an option of the group."""
+    options = group_options(loader, group)
+    if choice not in options:
+        hint = did_you_mean(choice, options)
+        raise ConfigError(group, choice, f"must be one of {', '.join(options)}", hint)

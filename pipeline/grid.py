@@ -1,0 +1,119 @@
+"""The points of a study: what they are, and how the axes of a sweep become points."""
+
+import itertools
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.stats import qmc
+
+from pipeline.axes import POINTS_MAX, Axis, Scalar
+from pipeline.errors import NO_VALUE, ConfigError
+from pipeline.schema import Config
+
+Assignment = dict[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting of every parameter.
+
+    index          : place in the study, from 0
+    axes           : swept key -> value of this point; every point has all keys of the study, with
+                     its own value also where the sweep did not set it, None where it has no such key
+    config         : the whole configuration, resolved and validated
+    labels         : names of its `topology`, `workload` and `policy`
+    digest         : SHA-256 of everything that fixes its result but seed and replicate
+    baseline_index : index of the point it is compared with: same machine and load, baseline policy
+    """
+
+    index: int
+    axes: dict[str, Scalar]
+    config: Config
+    labels: dict[str, str]
+    digest: str
+    baseline_index: int = 0
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether other points are compared with this one."""
+        return self.index == self.baseline_index
+
+
+@dataclass(frozen=True)
+class Study:
+    """A sweep, ready to be simulated: lanes are its points times its replicates.
+
+    baseline_index is that of the first point; with several machines or loads, each point names
+    its own. `config` is the configuration before any axis was applied.
+    """
+
+    name: str
+    points: tuple[Point, ...]
+    baseline_index: int
+    axes: tuple[str, ...]
+    replicates: int
+    seed: int
+    config: Config
+    command: list[str] = field(default_factory=list)
+
+
+def expand_grid(axes: Sequence[Axis], levels: int) -> list[Assignment]:
+    """Every combination of the axes' values; the first axis changes slowest.
+
+    Without axes there is one point that assigns nothing.
+    """
+    columns = [axis.levels(levels) for axis in axes]
+    check_count(math.prod(len(column) for column in columns), axes)
+    keys = [axis.key for axis in axes]
+    return [dict(zip(keys, row, strict=True)) for row in itertools.product(*columns)]
+
+
+def expand_samples(axes: Sequence[Axis], kind: str, samples: int, seed: int) -> list[Assignment]:
+    """Points drawn from the axes, each axis one dimension of the design.
+
+    Parameters
+    ----------
+    kind    : random (independent), lhs (Latin hypercube) or sobol (scrambled Sobol' sequence)
+    samples : number of points, before repeats are merged
+    seed    : of the design
+    """
+    if not axes:
+        hint = "add axes, or take sweep.kind=grid"
+        raise ConfigError("sweep.axes", NO_VALUE, f"sweep.kind = {kind} needs at least one axis", hint)
+    check_count(samples, axes)
+    shares = design(kind, samples, len(axes), seed)
+    return [
+        {axis.key: axis.value_at(float(share)) for axis, share in zip(axes, row, strict=True)}
+        for row in shares
+    ]
+
+
+def design(kind: str, samples: int, dimensions: int, seed: int) -> np.ndarray:
+    """Samples of the unit cube: float64 (samples, dimensions), 0 <= x < 1."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    if kind == "random":
+        return rng.random((samples, dimensions))
+    if kind == "lhs":
+        return np.asarray(qmc.LatinHypercube(dimensions, rng=rng).random(samples))
+    with warnings.catch_warnings():
+        # The schema has checked that `samples` is a power of two.
+        warnings.simplefilter("ignore", UserWarning)
+        return np.asarray(qmc.Sobol(dimensions, rng=rng).random(samples))
+
+
+def check_count(count: int, axes: Sequence[Axis]) -> None:
+    """Raise ConfigError if a sweep has more points than a study takes."""
+    if count > POINTS_MAX:
+        keys = ", ".join(axis.key for axis in axes)
+        raise ConfigError(
+            "sweep", NO_VALUE, f"{count} points from {keys}; a study takes at most {POINTS_MAX}",
+            "give fewer values, or draw points with sweep.kind=sobol sweep.samples=1024",
+        )  # fmt: skip
+
+
+def study_axes(grids: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
+    """All keys that any of the grids sweeps, in order of first appearance."""
+    return tuple(dict.fromkeys(key for grid in grids for key in grid))

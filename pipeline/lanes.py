@@ -1,0 +1,155 @@
+"""Points -> what the simulator is called with: batches of lanes that share a machine and a workload."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import sim
+from pipeline.build import build, section_digest
+from pipeline.errors import UserError
+from pipeline.manifest import run_key
+from pipeline.worker import Batch, Simulate
+
+SHARED = ("topology", "workload", "simulation")
+BATCHES_KEPT = 64
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """The simulator and the way to its objects, as the fan-out calls them; tests hand in others.
+
+    simulate        : sim.simulate(topology, workload, lanes, simulation, threads)
+    compile_kernels : compiles once, gives the seconds it took
+    source_digest   : digest of the simulator's sources
+    make_lane       : sim.Lane(policy, cost, seed, replicate)
+    describe_status : status bits -> a sentence
+    build           : config -> build.Inputs
+    section_digest  : name and section of a config -> digest of what it means
+    """
+
+    simulate: Simulate
+    compile_kernels: Callable[[], float]
+    source_digest: Callable[[], str]
+    make_lane: Callable[..., Any]
+    describe_status: Callable[[int], str]
+    build: Callable[[Any], Any]
+    section_digest: Callable[[str, Any], str]
+
+
+def coreshift_toolkit() -> Toolkit:
+    """The simulator of this repository."""
+    return Toolkit(
+        simulate=sim.simulate,
+        compile_kernels=sim.compile_kernels,
+        source_digest=sim.source_digest,
+        make_lane=sim.Lane,
+        describe_status=describe_status,
+        build=build,
+        section_digest=section_digest,
+    )
+
+
+def describe_status(bits: int) -> str:
+    """The sentences of the bits that make a lane fail."""
+    failing = sim.LaneStatus(bits) & ~sim.LaneStatus.COMPLETED
+    return failing.describe() or f"The lane ended with status {bits}."
+
+
+class LanePlan:
+    """Every lane of a study: its batch, its specification, and the run key.
+
+    lane = point number x replicates + replicate. Every distinct machine and workload is read here,
+    so that what cannot be built is known before anything is computed.
+
+    study   : grid.Study
+    toolkit : the simulator
+    """
+
+    def __init__(self, study: Any, toolkit: Toolkit) -> None:
+        if not study.points:
+            raise UserError("The sweep has no points.", "Give sweep.axes at least one value.")
+        self.study, self.toolkit = study, toolkit
+        self.replicates: int = study.replicates
+        self.lane_count = len(study.points) * study.replicates
+        self.batch_of_point = np.zeros(len(study.points), np.int64)
+        self._examples: list[Any] = []
+        self._built: OrderedDict[int, Batch] = OrderedDict()
+        self._memo: dict[tuple[str, int], tuple[Any, str]] = {}
+        self._assign_batches()
+        self.key = run_key(self.contents(), toolkit.source_digest())
+
+    def _assign_batches(self) -> None:
+        numbers: dict[str, int] = {}
+        for place, point in enumerate(self.study.points):
+            digest = "/".join(self._digest(point.config, name) for name in SHARED)
+            if digest not in numbers:
+                numbers[digest] = len(numbers)
+                self._examples.append(point.config)
+            self.batch_of_point[place] = numbers[digest]
+
+    def contents(self) -> dict[str, Any]:
+        """What fixes the tables beside the simulator; no path, no worker count, no other setting."""
+        study = self.study
+        points = [
+            [point.digest, dict(point.labels), dict(point.axes), point.baseline_index]
+            for point in study.points
+        ]
+        seed_and_count = {"seed": study.seed, "replicates": self.replicates}
+        return seed_and_count | {"axes": list(study.axes), "points": points}
+
+    def _digest(self, config: Any, name: str) -> str:
+        """Digest of a section; points often share the very same object."""
+        section = getattr(config, name)
+        if (name, id(section)) not in self._memo:
+            # The object is kept as well: its id names it only while it lives.
+            self._memo[name, id(section)] = (section, self.toolkit.section_digest(name, section))
+        return self._memo[name, id(section)][1]
+
+    def _build(self, config: Any) -> Batch:
+        inputs = self.toolkit.build(config)
+        return Batch(inputs.topology, inputs.workload, inputs.simulation)
+
+    def _keep(self, index: int, batch: Batch) -> None:
+        self._built[index] = batch
+        self._built.move_to_end(index)
+        while len(self._built) > BATCHES_KEPT:
+            self._built.popitem(last=False)
+
+    def batch(self, index: int) -> Batch:
+        """The batch with this index; rebuilt if there are too many to keep."""
+        if index not in self._built:
+            self._keep(index, self._build(self._examples[index]))
+        self._built.move_to_end(index)
+        return self._built[index]
+
+    def batches_of(self, lanes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Batch indexes of lanes."""
+        found: np.ndarray[Any, Any] = self.batch_of_point[lanes // self.replicates]
+        return found
+
+    def spec(self, lane: int) -> Any:
+        """The sim.Lane of a lane."""
+        point, replicate = divmod(lane, self.replicates)
+        config = self.study.points[point].config
+        return self.toolkit.make_lane(
+            policy=config.policy.spec(),
+            cost=config.cost.spec(),
+            seed=self.study.seed,
+            replicate=replicate,
+        )
+
+    def describe(self, lane: int) -> dict[str, Any]:
+        """A lane as a report names it: point, what was swept, replicate, seed."""
+        number, replicate = divmod(lane, self.replicates)
+        point = self.study.points[number]
+        return {
+            "lane": lane,
+            "point": number,
+            "replicate": replicate,
+            "seed": self.study.seed,
+            "axes": dict(point.axes),
+            "labels": dict(point.labels),
+        }

@@ -1,0 +1,129 @@
+"""What a person sees while lanes are computed: a live bar, or plain lines; on stderr only."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+PLAIN_PERIOD_S = 5.0
+
+
+class StudyProgress:
+    """Steps, a bar of lanes with events a second and the time left, and notes above it.
+
+    console : rich Console; None = stderr. Live if it is a terminal, silent if it is quiet.
+    """
+
+    def __init__(self, console: Console | None = None, period_s: float = PLAIN_PERIOD_S) -> None:
+        self.console = console or Console(stderr=True)
+        self.lanes = self.events = self.failed = 0
+        self._total = self._found = 0
+        self._period_s = period_s
+        self._started = self._printed = time.monotonic()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def step(self, text: str) -> None:
+        """Say what is being done before the lanes start."""
+        self.note(f"{text} …")
+
+    def note(self, text: str, style: str = "") -> None:
+        """Print a line; a live bar stays below it."""
+        self.console.print(escape(text), style=style, highlight=False, soft_wrap=True)
+
+    def start(self, total: int, found: int) -> None:
+        """Begin with `found` of `total` lanes stored by earlier sessions."""
+        self._total, self._found = total, found
+        self._started = self._printed = time.monotonic()
+        if self.console.is_terminal and not self.console.quiet:
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("lanes"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[speed]}"),
+                TextColumn("left"),
+                TimeRemainingColumn(elapsed_when_finished=False),
+                console=self.console,
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task("lanes", total=total, completed=found, speed="")
+
+    def advance(self, lanes: int, failed: int, events: int) -> None:
+        """Book lanes that ended, those that failed among them, and their events."""
+        self.lanes += lanes
+        self.failed += failed
+        self.events += events
+        if self._bar is not None:
+            self._bar.update(self._task, advance=lanes, speed=self.speed())
+        else:
+            self.tick()
+
+    def tick(self) -> None:
+        """Without a terminal: print a line if the last one is a few seconds old."""
+        now = time.monotonic()
+        if self._bar is None and self._total and now - self._printed >= self._period_s:
+            self._printed = now
+            self.note(self.line())
+
+    def line(self) -> str:
+        """The state in one line."""
+        done = self._found + self.lanes
+        text = f"{done}/{self._total} lanes, {self.speed()}"
+        if self.failed:
+            text += f", {self.failed} failed"
+        if self.lanes and done < self._total:
+            left = (self._total - done) * self.elapsed_s() / self.lanes
+            text += f", {duration(left)} left"
+        return text
+
+    def speed(self) -> str:
+        """Events a second so far."""
+        rate = self.events / max(self.elapsed_s(), 1e-9)
+        for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+            if rate >= size:
+                return f"{rate / size:.1f} {unit} events/s"
+        return f"{rate:.0f} events/s"
+
+    def elapsed_s(self) -> float:
+        """Seconds since `start`."""
+        return time.monotonic() - self._started
+
+    def stop(self) -> None:
+        """Take the live bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people write them: 42 s, 3:07 min, 2:05 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

@@ -1,0 +1,359 @@
+"""From a study cell's front to one recommended setting, as a policy file and a command line."""
+
+import copy
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import yaml
+
+import sim
+from pipeline.aggregate import OBJECTIVES, RunFolderError, RunTables, is_policy_key
+from pipeline.front import FrontCertainty, Knee, bootstrap_front, find_knee, pareto_mask, rank_rows
+from pipeline.store import COMPLETED
+
+TAIL_METRIC = "slowdown_p99"
+# A rival that is the knee in a tenth of the resamples is not told apart from the choice by noise.
+RIVAL_SHARE = 0.1
+EXPECTED = (*OBJECTIVES, "wasted_core_share", "slowdown_p99", "throughput_per_s")
+RULES = {
+    "chord": "the knee: the front's point furthest below the line between its two ends (Das 1999)",
+    "ideal": "the front has no knee (it nowhere sags below the line between its ends); "
+    "taken is the point nearest to its ideal corner",
+    "tie": "the front has two points only, so no knee; taken is the one with the lower p99 slowdown",
+    "only": "the front is a single point: it is best in both objectives",
+}
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The answer for one study cell.
+
+    cell         : topology, workload and swept numbers that this answer is for
+    points       : all points of the cell
+    point        : the recommended point
+    baseline     : the point it is compared with, or None
+    rule         : key of RULES, how the point was chosen
+    front        : points on the front, from least overhead to most
+    twins        : other points with exactly the same two objectives
+    knee_share   : share of bootstrap resamples in which the point is the knee; None if 1 replicate
+    rivals       : (point, share) of others that are the knee in at least RIVAL_SHARE of resamples
+    overrides    : Hydra overrides that select the setting
+    policy       : complete resolved policy
+    """
+
+    cell: dict[str, Any]
+    points: tuple[int, ...]
+    point: int
+    baseline: int | None
+    rule: str
+    front: tuple[int, ...]
+    twins: tuple[int, ...]
+    knee_share: float | None
+    rivals: tuple[tuple[int, float], ...]
+    overrides: tuple[str, ...]
+    policy: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """The cell in one line."""
+        return ", ".join(f"{key} {plain(value)}" for key, value in self.cell.items()) or "study"
+
+    @property
+    def slug(self) -> str:
+        """The cell as a part of a file name."""
+        text = "-".join(plain(value) for value in self.cell.values()) or "study"
+        return "".join(c if c.isalnum() or c in "-._" else "_" for c in text)
+
+    @property
+    def command(self) -> str:
+        """The command line that runs the recommended setting once."""
+        return " ".join(("python -m pipeline.simulate", *self.overrides))
+
+    @property
+    def doubts(self) -> str:
+        """What noise leaves open, in a sentence, or ""."""
+        if self.knee_share is None:
+            return "one replicate only: no interval, and no telling how sure this is"
+        if not self.rivals:
+            return ""
+        names = ", ".join(f"point {p} ({share:.0%})" for p, share in self.rivals[:3])
+        return (
+            f"not settled within noise: the knee in {self.knee_share:.0%} of the bootstrap "
+            f"resamples, against {names}; more replicates would tell"
+        )
+
+
+def plain(value: Any) -> str:
+    """A setting as Hydra reads it: null, true, 2 (not 2.0), 0.25, inf."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.12g}"
+    return str(value)
+
+
+def plain_name(key: str) -> str:
+    """A dotted key under the plain name that tables, charts and MLflow show it by.
+
+    `policy.limits.core.rate_per_s` is `core_rate_per_s`, `policy.threshold_factor` is
+    `threshold_factor`, `workload.load` is `workload_load`.
+    """
+    return key.removeprefix("policy.").removeprefix("limits.").replace(".", "_")
+
+
+def setting_text(run: RunTables, row: Mapping[str, Any], *, unlimited: bool = True) -> str:
+    """The decision variables of a point in one line: policy, then what the sweep varied.
+
+    `unlimited` says whether a limit that is not set (null) is named too.
+    """
+    words = [str(row["policy"])] if row.get("policy") is not None else []
+    for axis in run.axes:
+        named = is_policy_key(axis) and axis != "policy" and has_value(axis, row[axis])
+        if named and (unlimited or row[axis] is not None):
+            words.append(f"{plain_name(axis)} {'null' if row[axis] is None else plain(row[axis])}")
+    return ", ".join(words)
+
+
+def mark_front(run: RunTables, summary: pl.DataFrame) -> tuple[pl.DataFrame, list[Recommendation]]:
+    """Add the front's columns to a summary, and choose a setting for each study cell.
+
+    Columns added: `pareto`, `pareto_tail` (front with the p99 slowdown as third objective),
+    `front_probability`, `knee_probability` (null with one replicate), `recommended`, `rank` (1 =
+    recommended, then the front by its distance below the chord, then the rest; null = no result).
+    A cell without one completed lane gets no recommendation.
+    """
+    marks: list[pl.DataFrame] = []
+    found: list[Recommendation] = []
+    for cell, rows in cells_of(run, summary):
+        points = rows["point"].to_numpy()
+        values, tail = objective_means(rows)
+        mask = pareto_mask(values)
+        certainty = bootstrap_front(lane_values(run, points), study_seed(run), tail)
+        knee = find_knee(values, mask, tail)
+        marks.append(mark_rows(rows, values, mask, certainty, knee))
+        if knee.row >= 0:
+            found.append(recommend_cell(run, rows, cell, values, mask, certainty, knee))
+    marked = summary.join(pl.concat(marks), on="point", how="left", maintain_order="left")
+    return marked, found
+
+
+def cells_of(run: RunTables, summary: pl.DataFrame) -> list[tuple[dict[str, Any], pl.DataFrame]]:
+    """The study's cells in the order of their first point, each with its summary rows."""
+    if not run.cell_keys:
+        return [({}, summary)]
+    parts = summary.partition_by(run.cell_keys, maintain_order=True)
+    return [(part.select(run.cell_keys).row(0, named=True), part) for part in parts]
+
+
+def objective_means(rows: pl.DataFrame) -> tuple[Any, Any]:
+    """Means of the two objectives (point, 2), and of the tail metric (point,)."""
+    columns = [f"{name}_mean" for name in OBJECTIVES]
+    absent = [c for c in columns if c not in rows.columns]
+    if absent:
+        raise RunFolderError(f"{', '.join(absent)}: the lanes have no such metric, so no trade-off")
+    values = rows.select(pl.col(columns).fill_null(np.nan)).to_numpy()
+    name = f"{TAIL_METRIC}_mean"
+    known = name in rows.columns
+    tail = rows[name].fill_null(np.nan).to_numpy() if known else values[:, 1]
+    return values, tail
+
+
+def lane_values(run: RunTables, points: Any) -> Any:
+    """Objectives of each lane of some points: (replicate, point, objective), NaN = not counted."""
+    lanes = (
+        run.lanes.filter(pl.col("status") == COMPLETED, pl.col("point").is_in(points.tolist()))
+        .select("point", "replicate", *[pl.col(c).cast(pl.Float64) for c in OBJECTIVES])
+        .collect()
+    )
+    place = {point: index for index, point in enumerate(points.tolist())}
+    replicates = lanes["replicate"].unique().sort().to_list()
+    row = {replicate: index for index, replicate in enumerate(replicates)}
+    values = np.full((len(replicates), len(points), len(OBJECTIVES)), np.nan)
+    columns = lanes.select(pl.col(OBJECTIVES).fill_null(np.nan)).to_numpy()
+    at = [row[r] for r in lanes["replicate"]], [place[p] for p in lanes["point"]]
+    values[at] = columns
+    return values
+
+
+def study_seed(run: RunTables) -> int:
+    """The study's seed, which also seeds the bootstrap."""
+    return abs(int(run.manifest.get("seed") or 0))
+
+
+def mark_rows(
+    rows: pl.DataFrame, values: Any, mask: Any, certainty: FrontCertainty | None, knee: Knee
+) -> pl.DataFrame:
+    """The front's columns for the rows of one cell."""
+    names = [f"{name}_mean" for name in (*OBJECTIVES, TAIL_METRIC)]
+    tail = mask
+    if names[-1] in rows.columns:
+        tail = pareto_mask(rows.select(pl.col(names).fill_null(np.nan)).to_numpy())
+    empty: list[float | None] = [None] * rows.height
+    return pl.DataFrame(
+        {
+            "point": rows["point"],
+            "pareto": mask,
+            "pareto_tail": tail,
+            "front_probability": pl.Series(
+                empty if certainty is None else certainty.on_front, dtype=pl.Float64
+            ),
+            "knee_probability": pl.Series(
+                empty if certainty is None else certainty.is_knee, dtype=pl.Float64
+            ),
+            "recommended": np.arange(rows.height) == knee.row,
+            "rank": rank_rows(values, mask, knee),
+        }
+    ).with_columns(pl.col("rank").replace(0, None))
+
+
+def recommend_cell(
+    run: RunTables,
+    rows: pl.DataFrame,
+    cell: dict[str, Any],
+    values: Any,
+    mask: Any,
+    certainty: FrontCertainty | None,
+    knee: Knee,
+) -> Recommendation:
+    """Put together the recommendation of a cell whose knee is known."""
+    points = [int(p) for p in rows["point"]]
+    order = np.lexsort((values[:, 0], values[:, 1]))
+    same = (values == values[knee.row]).all(axis=1)
+    rivals: list[tuple[int, float]] = []
+    share = None
+    if certainty is not None:
+        share = float(certainty.is_knee[knee.row])
+        rivals = distinct_rivals(points, values, certainty.is_knee, same)
+    chosen = rows.row(knee.row, named=True)
+    return Recommendation(
+        cell=cell,
+        points=tuple(points),
+        point=points[knee.row],
+        baseline=chosen.get("baseline_point"),
+        rule=knee.rule,
+        front=tuple(points[i] for i in order if mask[i]),
+        twins=tuple(p for i, p in enumerate(points) if same[i] and i != knee.row),
+        knee_share=share,
+        rivals=tuple(rivals),
+        overrides=tuple(overrides_of(run, chosen)),
+        policy=policy_of(run, chosen),
+    )
+
+
+def distinct_rivals(
+    points: Sequence[int], values: Any, is_knee: Any, same: Any
+) -> list[tuple[int, float]]:
+    """Points other than the choice and its twins that noise may make the knee, likeliest first.
+
+    Of exact duplicates only the first is named.
+    """
+    rivals: list[tuple[int, float]] = []
+    seen: set[tuple[float, ...]] = set()
+    for i in np.argsort(-is_knee, kind="stable"):
+        place = tuple(values[i])
+        if not same[i] and is_knee[i] >= RIVAL_SHARE and place not in seen:
+            seen.add(place)
+            rivals.append((points[i], float(is_knee[i])))
+    return rivals
+
+
+def overrides_of(run: RunTables, row: Mapping[str, Any]) -> list[str]:
+    """Overrides that lead to a point: the three groups, then every swept number that it has."""
+    keys = [k for k in ("topology", "workload", "policy") if row.get(k) is not None]
+    keys += [axis for axis in run.axes if axis not in keys and has_value(axis, row[axis])]
+    return [f"{key}={plain(row[key])}" for key in keys]
+
+
+def has_value(key: str, value: Any) -> bool:
+    """Whether a point has this setting: null is a value only where it means "no limit"."""
+    if value is not None or not is_policy_key(key):
+        return value is not None
+    field = policy_field(key.split(".")[1:])
+    return field is not None and bool(field.metadata.get("optional"))
+
+
+def policy_field(path: Sequence[str]) -> "dataclasses.Field[Any] | None":
+    """The specification's field at a path below the policy; None if there is none."""
+    spec: Any = sim.Policy
+    field = None
+    for name in path:
+        fields = {f.name: f for f in dataclasses.fields(spec)} if spec is not None else {}
+        field = fields.get(name)
+        if field is None:
+            return None
+        factory = field.default_factory
+        spec = factory if dataclasses.is_dataclass(factory) else None
+    return field
+
+
+def policy_of(run: RunTables, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The complete policy of a point.
+
+    The points' table has every scalar of each point's policy; the configuration fills what it lacks.
+    """
+    resolved = (run.manifest.get("policies") or {}).get(row.get("policy"))
+    policy: dict[str, Any] = copy.deepcopy(dict(resolved or run.config.get("policy") or {}))
+    for key in run.points.columns:
+        if key.startswith("policy.") and has_value(key, row[key]):
+            put(policy, key.removeprefix("policy.").split("."), row[key])
+    if row.get("policy") is not None:
+        policy["name"] = row["policy"]
+    return policy
+
+
+def put(mapping: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Set a nested value; a number that the specification wants whole is made whole."""
+    field = policy_field(path)
+    if isinstance(value, float) and field is not None and "int" in str(field.type):
+        value = int(value)
+    for part in path[:-1]:
+        child = mapping.get(part)
+        if not isinstance(child, dict):
+            child = mapping[part] = {}
+        mapping = child
+    mapping[path[-1]] = value
+
+
+def policy_file(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) -> str:
+    """The text of a policy file: where it comes from, what to expect of it, then the policy."""
+    row = summary.row(by_predicate=pl.col("point") == chosen.point, named=True)
+    study, key = run.manifest.get("study", "study"), run.manifest.get("run_key", run.folder.name)
+    lines = [
+        f"Recommended by Coreshift for {chosen.title}: study {study}, run {key}, point {chosen.point}.",
+        f"Why: {RULES[chosen.rule]}.",
+    ]
+    if chosen.doubts:
+        lines.append(f"Doubt: {chosen.doubts}.")
+    lines += [f"Expect {expectation(row, name)}" for name in EXPECTED if f"{name}_mean" in row]
+    lines += [
+        f"Once:   {chosen.command}",
+        "Keep:   copy this file to conf/policy/<name>.yaml, then use policy=<name>",
+    ]
+    body = yaml.safe_dump(chosen.policy, sort_keys=False, default_flow_style=False, width=100)
+    return "".join(f"# {line}\n" for line in lines) + body
+
+
+def expectation(row: Mapping[str, Any], name: str) -> str:
+    """One metric of the recommended point, with its interval and its difference from baseline."""
+    mean, low, high = row[f"{name}_mean"], row.get(f"{name}_low"), row.get(f"{name}_high")
+    text = f"{name} {number(mean)}"
+    if low is not None and high is not None:
+        text += f" (95 % interval {number(low)} to {number(high)})"
+    difference = row.get(f"{name}_diff")
+    if difference is not None and row.get("baseline_point") != row["point"]:
+        text += f", {number(difference, sign=True)} against the baseline"
+    return text
+
+
+def number(value: float | None, sign: bool = False) -> str:
+    """A number for people: four significant digits, thousands in groups."""
+    if value is None or math.isnan(value):
+        return "n/a"
+    if value and abs(value) >= 1000:
+        return f"{value:{'+' if sign else ''},.0f}"
+    return f"{value:{'+' if sign else ''}.4g}"

@@ -1,0 +1,203 @@
+"""The report of a run: one HTML page that needs no network, with the answer, charts and tables."""
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import vl_convert
+
+import sim
+from pipeline.aggregate import OBJECTIVES, RunTables, write_text
+from pipeline.figures import VEGA_LITE, Figure, is_share, metric_title
+from pipeline.recommend import RULES, Recommendation, number, setting_text
+
+ROWS_MAX = 200
+COLUMNS = (
+    *OBJECTIVES, "wasted_core_share", "slowdown_p99", "sojourn_p99_ns", "throughput_per_s",
+    "migration_rate_per_s", "cache_hit_rate",
+)  # fmt: skip
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:1240px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid #ddd}
+.sub{color:#666}.answer{border-left:4px solid #D55E00;background:#fff6f0;padding:.6rem 1rem;margin:1rem 0}
+pre{background:#f4f4f4;padding:.6rem .8rem;overflow-x:auto;border-radius:4px;font-size:13px}
+table{border-collapse:collapse;font-size:13px;margin:.6rem 0}th,td{padding:.25rem .6rem;text-align:right}
+th{border-bottom:2px solid #999;vertical-align:bottom}td{border-bottom:1px solid #eee}
+td:first-child,th:first-child,.left{text-align:left}.wide{overflow-x:auto}.ci{color:#777;font-size:11px;display:block}
+tr.recommended td{background:#fff0e5;font-weight:600}tr.baseline td{background:#f1f1f1}
+figure{margin:1.4rem 0}figcaption{color:#555;font-size:13px;max-width:820px}
+"""
+EMBED = """{ const SPECS = JSON.parse(document.getElementById('specs').textContent);
+for (const [name, spec] of Object.entries(SPECS)) vegaEmbed('#' + name, spec, {actions: false}); }"""
+
+
+def write_report(
+    run: RunTables,
+    summary: pl.DataFrame,
+    chosen: Sequence[Recommendation],
+    figures: Sequence[Figure],
+) -> Path:
+    """Write `report.html` in the run folder; all charts share one copy of the chart library."""
+    return write_text(run.folder / "report.html", page(run, summary, chosen, figures))
+
+
+def page(
+    run: RunTables,
+    summary: pl.DataFrame,
+    chosen: Sequence[Recommendation],
+    figures: Sequence[Figure],
+) -> str:
+    """The whole page."""
+    study = str(run.manifest.get("study", "study"))
+    specs = {f"chart{i}": figure.spec for i, figure in enumerate(figures)}
+    # A "<" in the data could end the script element.
+    data = json.dumps(specs).replace("<", "\\u003c")
+    library = vl_convert.javascript_bundle(vl_version=VEGA_LITE) if figures else ""
+    body = [
+        f"<h1>Coreshift: {escape(study)}</h1>",
+        f"<p class=sub>{escape(run_line(run, summary))}</p>",
+        *[answer(run, summary, found) for found in chosen],
+        *([] if chosen else ["<p class=answer>No lane completed: nothing can be recommended.</p>"]),
+        "<h2>Charts</h2>",
+        *[figure_part(f"chart{i}", figure) for i, figure in enumerate(figures)],
+        *[table_part(run, summary, found) for found in chosen],
+        "<h2>What the metrics mean</h2>", glossary(run),
+        "<h2>Where this comes from</h2>", provenance(run),
+    ]  # fmt: skip
+    return (
+        "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width, initial-scale=1'>"
+        f"<title>Coreshift: {escape(study)}</title><style>{STYLE}</style>"
+        f"<script>{library}</script></head><body>\n" + "\n".join(body) + "\n"
+        f"<script type='application/json' id=specs>{data}</script>"
+        + (f"<script>{EMBED}</script>" if figures else "")
+        + "</body></html>\n"
+    )
+
+
+def escape(value: object) -> str:
+    """Text that is safe inside HTML."""
+    return html.escape(str(value), quote=True)
+
+
+def run_line(run: RunTables, summary: pl.DataFrame) -> str:
+    """The run in one line."""
+    excluded = int(summary["lane_excluded_count"].sum())
+    lanes = int(summary["replicate_count"].sum())
+    words = [
+        f"run {run.manifest.get('run_key', run.folder.name)}", f"{summary.height:,} points",
+        f"{lanes:,} lanes", f"seed {run.manifest.get('seed')}",
+    ]  # fmt: skip
+    if excluded:
+        words.append(f"{excluded:,} lanes left out (failed, or hit a limit)")
+    return " · ".join(words)
+
+
+def answer(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) -> str:
+    """The recommended setting of one cell: what, why, how to use it, and against the baseline."""
+    row = summary.row(by_predicate=pl.col("point") == chosen.point, named=True)
+    doubt = f"<br><b>Note:</b> {escape(chosen.doubts)}" if chosen.doubts else ""
+    return (
+        f"<h2>{escape(chosen.title)}</h2>"
+        f"<div class=answer><b>Recommended: {escape(setting_text(run, row))}</b> "
+        f"(point {chosen.point})<br>{escape(RULES[chosen.rule])}.{doubt}</div>"
+        f"<pre>{escape(chosen.command)}</pre>{against(summary, row, chosen)}"
+    )
+
+
+def against(summary: pl.DataFrame, row: Mapping[str, Any], chosen: Recommendation) -> str:
+    """The recommended point beside the baseline, metric by metric."""
+    if chosen.baseline is None:
+        return "<p>This study has no baseline point to compare with.</p>"
+    base = summary.row(by_predicate=pl.col("point") == chosen.baseline, named=True)
+    lines = [
+        "<tr><th>metric</th><th>recommended</th><th>baseline</th>"
+        "<th>paired difference</th><th>95 % interval</th></tr>"
+    ]
+    for name in (c for c in COLUMNS if f"{c}_mean" in row):
+        low, high = row.get(f"{name}_diff_low"), row.get(f"{name}_diff_high")
+        spread = "n/a" if low is None else f"{shown(name, low, True)} to {shown(name, high, True)}"
+        cells = [
+            shown(name, row[f"{name}_mean"]), shown(name, base[f"{name}_mean"]),
+            shown(name, row.get(f"{name}_diff"), True), spread,
+        ]  # fmt: skip
+        tail = "".join(f"<td>{escape(c)}</td>" for c in cells)
+        lines.append(f"<tr><td>{escape(metric_title(name))}</td>{tail}</tr>")
+    return f"<table>{''.join(lines)}</table>"
+
+
+def shown(name: str, value: float | None, sign: bool = False) -> str:
+    """A metric's value for people: shares in per cent (differences in points), times in µs."""
+    if value is None:
+        return "n/a"
+    if is_share(name):
+        return f"{100 * value:+.2f} pp" if sign else f"{100 * value:.2f} %"
+    return number(value / 1000 if name.endswith("_ns") else value, sign)
+
+
+def figure_part(name: str, figure: Figure) -> str:
+    """One chart with its title and caption."""
+    return (
+        f"<figure><h3>{escape(figure.title)}</h3><div id={name}></div>"
+        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
+    )
+
+
+def table_part(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) -> str:
+    """The front, and then the other settings of a cell, at most ROWS_MAX rows."""
+    rows = summary.filter(pl.col("point").is_in(chosen.points))
+    rows = rows.sort("pareto", f"{OBJECTIVES[1]}_mean", "point", descending=[True, False, False])
+    names = [c for c in COLUMNS if f"{c}_mean" in rows.columns]
+    head = "".join(f"<th>{escape(metric_title(n))}</th>" for n in names)
+    lines = [f"<tr><th>setting</th><th>point</th><th>on the front</th>{head}</tr>"]
+    lines += [table_row(run, row, names, chosen) for row in rows.head(ROWS_MAX).iter_rows(named=True)]
+    rest = max(rows.height - ROWS_MAX, 0)
+    more = f"<p>{rest:,} more rows are in summary.parquet.</p>" if rest else ""
+    return (
+        f"<h2>Settings: {escape(chosen.title)}</h2><p>The front first. Shares of bootstrap resamples "
+        f"in brackets; ± is half a 95 % interval.</p><div class=wide><table>{''.join(lines)}</table></div>"
+        + more
+    )
+
+
+def table_row(
+    run: RunTables, row: Mapping[str, Any], names: Sequence[str], chosen: Recommendation
+) -> str:
+    """One setting."""
+    share = row["front_probability"]
+    place = "yes" if row["pareto"] else "no"
+    place += "" if share is None else f" ({share:.0%})"
+    kind = {chosen.point: " class=recommended", chosen.baseline: " class=baseline"}
+    cells = []
+    for name in names:
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        half = "" if low is None else f" <span class=ci>± {shown(name, (high - low) / 2)}</span>"
+        cells.append(f"<td>{shown(name, row[f'{name}_mean'])}{half}</td>")
+    first = f"<td>{escape(setting_text(run, row))}</td><td>{row['point']}</td><td>{place}</td>"
+    return f"<tr{kind.get(row['point'], '')}>{first}{''.join(cells)}</tr>"
+
+
+def glossary(run: RunTables) -> str:
+    """Definition of each metric, as the simulator gives it."""
+    known = getattr(sim, "METRICS", {})
+    lines = [
+        f"<tr><td>{escape(n)}</td><td class=left>{escape(known[n].unit)}</td>"
+        f"<td class=left>{escape(known[n].text)}</td></tr>"
+        for n in run.metrics
+        if n in known
+    ]
+    return f"<table><tr><th>metric</th><th>unit</th><th>meaning</th></tr>{''.join(lines)}</table>"
+
+
+def provenance(run: RunTables) -> str:
+    """The manifest as a table of two columns."""
+    long = ("policies", "baseline_policies")
+    lines = [
+        f"<tr><td>{escape(key)}</td><td class=left>{escape(json.dumps(value, default=str))}</td></tr>"
+        for key, value in run.manifest.items()
+        if key not in long
+    ]
+    return f"<table>{''.join(lines)}</table>"

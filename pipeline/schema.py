@@ -1,0 +1,346 @@
+"""The validated configuration: what every other module of the pipeline sees.
+
+Ranges of the simulator's settings come from its specifications (`pipeline/schema_spec.py`); only the
+pipeline's own settings are declared here. Groups with several shapes tell them apart by `kind`.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
+
+import sim
+from pipeline.schema_spec import (
+    COST,
+    POLICY,
+    PROCESS_CLASS,
+    SIMULATION,
+    Part,
+    SpecPart,
+    Switch,
+    Word,
+    bounded,
+    one_of,
+    problem,
+    spec_model,
+)
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+CLASS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+SCALAR = (str, int, float, bool, type(None))
+
+
+def check_name(value: Any) -> Any:
+    """Refuse what cannot name a folder, a table row and a run alike."""
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise problem(
+            "must be 1 to 64 letters, digits, and the signs _ . + -, not starting with a sign",
+            value=value,
+        )
+    return value
+
+
+def check_class_name(value: Any) -> Any:
+    """Refuse what cannot be a word of a dotted key."""
+    if not isinstance(value, str) or not CLASS_NAME.fullmatch(value):
+        raise problem("must be 1 to 64 letters, digits, _ and -, starting with a letter", value=value)
+    return value
+
+
+Name = Annotated[str, BeforeValidator(check_name)]
+ClassName = Annotated[str, BeforeValidator(check_class_name)]
+
+# --- topology --------------------------------------------------------------------------------------
+
+
+class TopologyDescription(Part):
+    """A machine described by keys; `sim.topology_from_description` knows and checks them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Literal["description"]
+    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
+
+
+class TopologyHwloc(Part):
+    """A machine described by an hwloc XML file (`lstopo --of xml`)."""
+
+    kind: Literal["hwloc"]
+    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
+    path: Annotated[Word, Field(description="of the XML file")]
+    latency_csv: Annotated[Word | None, Field(description="measured core-to-core latencies, ns")] = None
+
+
+class TopologyYaml(Part):
+    """A machine described by a YAML file of its own, with the keys of a description."""
+
+    kind: Literal["yaml"]
+    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
+    path: Annotated[Word, Field(description="of the YAML file")]
+
+
+class TopologyHost(Part):
+    """The machine that this program runs on."""
+
+    kind: Literal["host"]
+    name: Annotated[Word | None, Field(description="shown in tables")] = None
+
+
+TopologyPart = Annotated[
+    TopologyDescription | TopologyHwloc | TopologyYaml | TopologyHost, Field(discriminator="kind")
+]
+
+# --- workload --------------------------------------------------------------------------------------
+
+
+class ClassesBase(Part):
+    """Checks of a workload of process classes that span classes."""
+
+    @model_validator(mode="after")
+    def check_workload(self) -> Any:
+        """Make the specification once, for its rules across classes."""
+        members: Mapping[str, SpecPart] = self.classes  # type: ignore[attr-defined]
+        names = list(members)
+        try:
+            self.workload()
+        except sim.SpecError as error:
+            first, _, rest = error.where.partition(".")
+            index, _, rest = rest.partition(".")
+            where = f"{first}.{names[int(index)]}.{rest}" if index.isdigit() else error.where
+            raise problem(
+                f"must be {error.allowed}", where=where, value=error.value, hint=error.hint
+            ) from None
+        return self
+
+    def workload(self) -> sim.Workload:
+        """The simulator's workload."""
+        parts: dict[str, SpecPart] = self.classes  # type: ignore[attr-defined]
+        classes = tuple(part.spec(name=name) for name, part in parts.items())
+        ratio: float = self.ns_per_reduction  # type: ignore[attr-defined]
+        name: str = self.name or "custom"  # type: ignore[attr-defined]
+        return sim.Workload(name=name, ns_per_reduction=ratio, classes=classes)
+
+
+_ratio = next(f for f in sim.Workload.__dataclass_fields__.values() if f.name == "ns_per_reduction")
+_meta = _ratio.metadata
+
+
+class WorkloadClasses(ClassesBase):
+    """Process classes by name; each has a population or arrivals, memory, affinity and a program."""
+
+    kind: Literal["classes"]
+    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
+    ns_per_reduction: bounded(  # type: ignore[valid-type]
+        float, _meta["low"], _meta["high"], _meta["text"], unit=_meta["unit"]
+    ) = _ratio.default
+    classes: Annotated[
+        dict[ClassName, PROCESS_CLASS], Field(description="class name -> class")  # type: ignore[valid-type]
+    ]
+
+
+WorkloadReplay: Any = spec_model(
+    sim.Replay,
+    name="WorkloadReplay",
+    leave_out=("name", "trace"),
+    fixed={"trace": None},
+    add={
+        "kind": (Literal["replay"], ...),
+        "name": (Annotated[Word | None, Field(description="shown in tables")], None),
+        "trace": (
+            Annotated[Word, Field(description="name in conf/traces, or a path (also of a raw recording)")],
+            ...,
+        ),
+    },
+)
+WorkloadPart = Annotated[WorkloadClasses | WorkloadReplay, Field(discriminator="kind")]
+
+# --- sweep -----------------------------------------------------------------------------------------
+
+
+def check_axes(value: Any) -> Any:
+    """Axes are key -> text in Hydra's sweep grammar; a list or a single value is put into it."""
+    if not isinstance(value, Mapping):
+        raise problem("must be a mapping of keys to values", value=value, hint='write key: "1,2,4"')
+    return {str(key): axis_text(str(key), item) for key, item in value.items()}
+
+
+def axis_text(key: str, value: Any) -> str:
+    """One axis in the sweep grammar."""
+    items = value if isinstance(value, list) else [value]
+    if not items or not all(isinstance(item, SCALAR) for item in items):
+        raise problem("must be values to sweep over", where=key, value=value, hint='write "1,2,4"')
+    words = {None: "null", True: "true", False: "false"}
+    texts = [words[v] if v is None or isinstance(v, bool) else str(v) for v in items]
+    return ",".join(texts)
+
+
+Axes = Annotated[
+    dict[str, str],
+    BeforeValidator(check_axes),
+    Field(description="dotted key or group -> values in Hydra's sweep grammar"),
+]
+
+
+class SweepGrid(Part):
+    """Every combination of the axes' values; `also` adds further grids of their own."""
+
+    kind: Literal["grid"] = "grid"
+    axes: Axes = {}
+    also: Annotated[tuple[Axes, ...], Field(description="further grids, each beside the first")] = ()
+    levels: bounded(int, 2, 10_000, "values taken from an interval(...)") = 5  # type: ignore[valid-type]
+
+
+class SweepSampled(Part):
+    """Points drawn from the axes: independent, Latin hypercube, or Sobol' sequence."""
+
+    kind: Literal["random", "lhs", "sobol"]
+    axes: Axes = {}
+    also: Annotated[tuple[Axes, ...], Field(description="further grids, beside the samples")] = ()
+    levels: bounded(int, 2, 10_000, "values taken from an interval(...) in `also`") = 5  # type: ignore[valid-type]
+    samples: bounded(int, 1, 1_000_000, "points drawn (sobol: a power of two)") = 64  # type: ignore[valid-type]
+    seed: bounded(int, 0, 2**32 - 1, "of the design") = 1  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def check_samples(self) -> Any:
+        """Sobol' sequences are balanced at powers of two only."""
+        if self.kind == "sobol" and self.samples & (self.samples - 1):
+            low = 2 ** (self.samples.bit_length() - 1)
+            raise problem(
+                "must be a power of two for sobol",
+                where="samples",
+                value=self.samples,
+                hint=f"take {low} or {2 * low}",
+            )
+        return self
+
+
+SweepPart = Annotated[SweepGrid | SweepSampled, Field(discriminator="kind")]
+
+# --- where it runs and where it is recorded --------------------------------------------------------
+
+
+class ClusterInline(Part):
+    """In this process, one chunk after the other."""
+
+    kind: Literal["inline"]
+    chunk_s: bounded(float, 0.01, 600, "work in one chunk", unit="s") = 1.0  # type: ignore[valid-type]
+
+
+class ClusterLocal(ClusterInline):
+    """Ray on this machine."""
+
+    kind: Literal["local"]  # type: ignore[assignment]
+    workers: bounded(int, 1, 4096, "processes; null = one a core", optional=True) = None  # type: ignore[valid-type]
+    retries: bounded(int, 0, 100, "new tries of a chunk whose worker died") = 2  # type: ignore[valid-type]
+
+
+class ClusterRemote(ClusterInline):
+    """A Ray cluster that is already running."""
+
+    kind: Literal["remote"]  # type: ignore[assignment]
+    address: Annotated[Word, Field(description="host:port, or auto")]
+    retries: bounded(int, 0, 100, "new tries of a chunk whose worker died") = 2  # type: ignore[valid-type]
+
+
+ClusterPart = Annotated[ClusterInline | ClusterLocal | ClusterRemote, Field(discriminator="kind")]
+
+
+class TrackingOff(Part):
+    """Nothing is recorded in MLflow."""
+
+    kind: Literal["off"]
+
+
+class TrackingSqlite(Part):
+    """MLflow in a SQLite file."""
+
+    kind: Literal["sqlite"]
+    file: Annotated[Word | None, Field(description="null = mlflow.db in the outputs folder")] = None
+    children: bounded(int, 0, 100_000, "points recorded each, at most") = 200  # type: ignore[valid-type]
+
+
+class TrackingServer(Part):
+    """An MLflow tracking server."""
+
+    kind: Literal["server"]
+    uri: Annotated[Word, Field(description="http(s)://host:port")]
+    children: bounded(int, 0, 100_000, "points recorded each, at most") = 200  # type: ignore[valid-type]
+    timeout_s: bounded(float, 0.1, 3600, "patience with the server", unit="s") = 10.0  # type: ignore[valid-type]
+
+
+def word_off(value: Any) -> Any:
+    """YAML reads `kind: off` as a boolean; take it as the word."""
+    is_off = isinstance(value, Mapping) and value.get("kind") is False
+    return {**value, "kind": "off"} if is_off else value
+
+
+TrackingPart = Annotated[
+    TrackingOff | TrackingSqlite | TrackingServer,
+    Field(discriminator="kind"),
+    BeforeValidator(word_off),
+]
+
+
+class Outputs(Part):
+    """Where results go."""
+
+    folder: Annotated[Word, Field(description="made if missing")] = "outputs"
+
+    @property
+    def path(self) -> Path:
+        """The folder as an absolute path."""
+        return Path(self.folder).expanduser().resolve()
+
+
+# --- the whole -------------------------------------------------------------------------------------
+
+
+def check_baseline(value: Any) -> Any:
+    """A policy's name, or overrides of the policy alone."""
+    if isinstance(value, str) and value:
+        return {"policy": value}
+    good = isinstance(value, Mapping) and value and all(isinstance(v, SCALAR) for v in value.values())
+    if not good or not all(k == "policy" or str(k).startswith("policy.") for k in value):
+        raise problem(
+            "must be the name of a policy, or overrides of a policy",
+            value=value,
+            hint="write none, or {policy: conservative, policy.threshold_factor: 2}",
+        )
+    return dict(value)
+
+
+class Config(Part):
+    """One study, resolved: what is simulated, how it is swept, and where it goes."""
+
+    study: Annotated[Name, Field(description="name of the study and of its output folder")] = "sweep"
+    seed: bounded(int, 0, 2**63 - 1, "of all random numbers") = 1  # type: ignore[valid-type]
+    replicates: bounded(int, 1, 100_000, "lanes a point") = 3  # type: ignore[valid-type]
+    simulation: SIMULATION = Field(default_factory=SIMULATION)  # type: ignore[valid-type]
+    topology: TopologyPart
+    workload: WorkloadPart
+    policy: POLICY  # type: ignore[valid-type]
+    cost: COST  # type: ignore[valid-type]
+    sweep: SweepPart = SweepGrid()
+    cluster: ClusterPart
+    tracking: TrackingPart
+    baseline: Annotated[
+        dict[str, str | int | float | bool | None],
+        BeforeValidator(check_baseline),
+        Field(description="policy that the others are compared with: a name, or overrides"),
+    ] = {"policy": "none"}
+    outputs: Outputs = Outputs()
+    resume: Annotated[Switch, Field(description="go on where a killed run stopped")] = True
+    output: one_of(("table", "json"), "what the command prints") = "table"  # type: ignore[valid-type]
+
+
+SIMULATED = ("topology", "workload", "policy", "cost", "simulation")
+SECTIONS: dict[str, TypeAdapter[Any]] = {
+    "topology": TypeAdapter(TopologyPart),
+    "workload": TypeAdapter(WorkloadPart),
+    "policy": TypeAdapter(POLICY),
+    "cost": TypeAdapter(COST),
+    "simulation": TypeAdapter(SIMULATION),
+}
+UNIONS = ("topology", "workload", "sweep", "cluster", "tracking")

@@ -1,0 +1,253 @@
+"""Pydantic models made from the simulator's specifications, so that each range is declared once.
+
+A specification is a frozen dataclass whose fields carry their range, choices and sentence
+(`sim/spec/base.py`). `spec_model` turns one into a model that refuses unknown keys, wrong types and
+values out of range with the words of the specification, and that hands the specification back.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+import sim
+from pipeline.errors import did_you_mean
+from sim import SpecError
+
+
+class Part(BaseModel):
+    """A group of settings: frozen, and closed against unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+    @model_validator(mode="before")
+    @classmethod
+    def refuse_unknown(cls, data: Any) -> Any:
+        """Name the first unknown key, with the nearest known one."""
+        if isinstance(data, cls):
+            return data
+        known = list(cls.model_fields)
+        if not isinstance(data, Mapping):
+            raise problem(f"must be a group of settings: {', '.join(known)}", value=data)
+        if cls.model_config.get("extra") == "forbid":
+            for key in data:
+                if key not in known:
+                    hint = did_you_mean(key, known) or f"known here: {', '.join(known)}"
+                    raise problem("unknown key", where=str(key), value=data[key], hint=hint)
+        return data
+
+
+def problem(allowed: str, **about: Any) -> PydanticCustomError:
+    """A validation error in words of our own: `where` (below the model), `value` and `hint`."""
+    text = allowed.replace("{", "(").replace("}", ")")
+    return PydanticCustomError("coreshift", text, {"allowed": allowed, **about})  # type: ignore[arg-type]
+
+
+class SpecPart(Part):
+    """A model with a specification of the simulator behind it; `spec()` gives that."""
+
+    spec_type: ClassVar[Any]
+    spec_names: ClassVar[tuple[str, ...]] = ()
+    spec_fixed: ClassVar[dict[str, Any]] = {}
+    _spec: Any = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def check_spec(self) -> typing.Self:
+        """Make the specification, which checks the rules across fields."""
+        # Not self._spec: pydantic's way to a private attribute costs ten times this one.
+        if (self.__pydantic_private__ or {}).get("_spec") is not None:
+            return self
+        given = {name: as_spec(getattr(self, name)) for name in self.spec_names}
+        try:
+            self._spec = self.spec_type(**given, **self.spec_fixed)
+        except SpecError as error:
+            raise problem(
+                f"must be {error.allowed}", where=error.where, value=error.value, hint=error.hint
+            ) from None
+        return self
+
+    def spec(self, **changes: Any) -> Any:
+        """The specification, with the fields that configuration does not hold set to `changes`."""
+        made = (self.__pydantic_private__ or {})["_spec"]
+        return dataclasses.replace(made, **changes) if changes else made
+
+
+def as_spec(value: Any) -> Any:
+    """The specification of a model, in tuples too; anything else as it is."""
+    if isinstance(value, SpecPart):
+        return value.spec()
+    return tuple(as_spec(item) for item in value) if isinstance(value, tuple) else value
+
+
+def bounded(
+    kind: type, low: float, high: float, text: str, *, optional: bool = False, unit: str = ""
+) -> Any:
+    """An annotated number with an inclusive range: no bool for int, no 3.0 for int, no text."""
+    words = number_words(kind, low, high, optional, unit)
+
+    def check(value: Any) -> Any:
+        if value is None and optional:
+            return value
+        good = isinstance(value, int if kind is int else (int, float))
+        if not good or isinstance(value, bool) or not low <= value <= high:
+            raise problem(f"must be {words}", value=value, hint=number_hint(kind, value, low, high))
+        return kind(value)
+
+    limits = {"ge": low, "le": high}
+    # JSON has no infinity; a bound that is none is left out.
+    finite: Any = {k: kind(v) for k, v in limits.items() if abs(v) != float("inf")}
+    number: Any = Annotated[kind, Field(**finite)]
+    whole = number | None if optional else number
+    extra = {"unit": unit} if unit else None
+    return Annotated[whole, Field(description=text, json_schema_extra=extra), BeforeValidator(check)]
+
+
+def number_words(kind: type, low: float, high: float, optional: bool, unit: str) -> str:
+    """A range in words."""
+    words = f"a {'whole ' if kind is int else ''}number from {plain(low)} to {plain(high)}"
+    return words + (f" {unit}" if unit else "") + (", or null for no limit" if optional else "")
+
+
+def plain(value: float) -> str:
+    """A bound as one would write it: 1000000 rather than 1e+06, but 1e+15."""
+    whole = abs(value) < 1e9 and float(value).is_integer()
+    return str(int(value)) if whole else f"{value:g}"
+
+
+def number_hint(kind: type, value: Any, low: float, high: float) -> str:
+    """What to write instead, where that is plain."""
+    if kind is int and isinstance(value, float) and value.is_integer() and low <= value <= high:
+        return f"write {int(value)}"
+    if isinstance(value, str):
+        return "write a number without quotes or units"
+    return ""
+
+
+def one_of(options: tuple[str, ...], text: str) -> Any:
+    """An annotated choice among words; YAML's `off` arrives as False and is taken as the word."""
+
+    def check(value: Any) -> Any:
+        value = "off" if value is False and "off" in options else value
+        if value not in options:
+            hint = did_you_mean(value, options)
+            raise problem(f"must be one of {', '.join(options)}", value=value, hint=hint)
+        return value
+
+    return Annotated[Literal[options], Field(description=text), BeforeValidator(check)]
+
+
+def check_word(value: Any) -> Any:
+    """Refuse what is not text, saying how to write a number as text."""
+    if not isinstance(value, str):
+        raise problem("must be text", value=value, hint="put it in quotes")
+    return value
+
+
+def check_switch(value: Any) -> Any:
+    """Refuse what is not a boolean."""
+    if not isinstance(value, bool):
+        raise problem("must be true or false", value=value)
+    return value
+
+
+Word = Annotated[str, BeforeValidator(check_word)]
+Switch = Annotated[bool, BeforeValidator(check_switch)]
+MODELS: dict[Any, type[SpecPart]] = {}
+
+
+def spec_model(
+    spec: Any,
+    *,
+    name: str | None = None,
+    leave_out: tuple[str, ...] = (),
+    fixed: Mapping[str, Any] | None = None,
+    add: Mapping[str, tuple[Any, Any]] | None = None,
+) -> type[SpecPart]:
+    """The model of a specification, and of those inside it.
+
+    Parameters
+    ----------
+    spec      : specification class of `sim`
+    name      : name of the model; that of the specification if left out
+    leave_out : fields that the configuration does not hold
+    fixed     : stand-ins for those without a default, for the check of the others
+    add       : further fields of the model, name -> (type, default)
+    """
+    hints = typing.get_type_hints(spec)
+    fields = [f for f in dataclasses.fields(spec) if f.name not in leave_out]
+    members = {f.name: (field_type(f, hints[f.name]), field_default(f)) for f in fields}
+    model: type[SpecPart] = create_model(  # type: ignore[call-overload]
+        name or spec.__name__,
+        __base__=SpecPart,
+        __module__=__name__,
+        __doc__=spec.__doc__,
+        **members,
+        **(add or {}),
+    )
+    model.spec_type, model.spec_fixed = spec, dict(fixed or {})
+    model.spec_names = tuple(members)
+    MODELS.setdefault(spec, model)
+    # Pickle finds a model by its module and name.
+    globals()[model.__name__] = model
+    return model
+
+
+def field_type(field: "dataclasses.Field[Any]", hint: Any) -> Any:
+    """The annotated type of one field of a specification."""
+    meta = field.metadata
+    text = str(meta.get("text", ""))
+    if "low" in meta:
+        kind = int if int in (hint, *typing.get_args(hint)) else float
+        return bounded(
+            kind, meta["low"], meta["high"], text, optional=meta["optional"], unit=meta["unit"]
+        )
+    if "options" in meta:
+        return one_of(meta["options"], text)
+    return Annotated[plain_type(hint), Field(description=text)]
+
+
+def plain_type(hint: Any) -> Any:
+    """A field's type with specifications replaced by models, and text and switches strict."""
+    if dataclasses.is_dataclass(hint):
+        return MODELS.get(hint) or spec_model(hint)
+    if isinstance(hint, types.UnionType):
+        parts = [plain_type(part) for part in typing.get_args(hint)]
+        return typing.Union[tuple(parts)]  # noqa: UP007 - made at run time
+    if typing.get_origin(hint) is tuple:
+        return tuple[plain_type(typing.get_args(hint)[0]), ...]
+    strict = {str: Word, bool: Switch, int: Annotated[int, Field(strict=True)]}
+    return strict.get(hint, hint)
+
+
+def field_default(field: "dataclasses.Field[Any]") -> Any:
+    """The default of one field, as pydantic wants it."""
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        factory: Any = field.default_factory
+        return Field(default_factory=MODELS.get(factory, factory))
+    return ...
+
+
+for _spec in (sim.Placement, sim.Stealing, sim.Balancing, sim.Decision, sim.Adaptive):
+    spec_model(_spec)
+for _spec in (sim.ProcessLimit, sim.RateLimit, sim.BurstLimit, sim.Limits):
+    spec_model(_spec)
+for _spec in (sim.Distribution, sim.Step, sim.Arrival, sim.Affinity, sim.Memory):
+    spec_model(_spec)
+POLICY = spec_model(sim.Policy)
+COST = spec_model(sim.Cost)
+SIMULATION = spec_model(sim.Simulation)
+PROCESS_CLASS = spec_model(sim.ProcessClass, leave_out=("name",), fixed={"name": "class"})

@@ -1,0 +1,144 @@
+"""`python -m pipeline.simulate [key=value ...]`: one point, its metrics as a table or as JSON.
+
+The same keys as for a sweep, each with one value. `output=json` prints JSON and nothing else on stdout.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+
+import sim
+from pipeline.build import build
+from pipeline.compose import Command, complete_shell, read_command, with_hydra
+from pipeline.entry import run_main
+from pipeline.errors import ConfigError
+from pipeline.grid import Point, Study
+from pipeline.study import make_study
+
+MODULE = "pipeline.simulate"
+CONFIDENCE = 0.95
+
+def simulate(words: Sequence[str]) -> int:
+    """Simulate the replicates of one point and print their metrics; writes no file.
+
+    Returns
+    -------
+    int, exit code: 0, or 1 if no replicate completed
+    """
+    if complete_shell(words):
+        return 0
+    command = read_command(words, use_default_study=False)
+    check_single(command)
+    study = with_hydra(command, lambda: make_study(command, MODULE))
+    point = single_point(study)
+    if study.config.output == "table":
+        print(f"Simulating {label_text(point)}, {study.replicates} replicates.", file=sys.stderr)
+    result = run_point(study, point)
+    answer = answer_of(study, point, result)
+    if study.config.output == "json":
+        print(json.dumps(answer, indent=1, allow_nan=False))
+    else:
+        print_table(answer)
+    return 0 if answer["completed"] else 1
+
+def check_single(command: Command) -> None:
+    """Refuse axes: this command is about one point."""
+    for key, override in command.swept.items():
+        values = override.get_value_string()
+        raise ConfigError(key, values, "takes one value here", "sweep with python -m pipeline.sweep")
+
+def single_point(study: Study) -> Point:
+    """The point that was asked for; the baseline beside it is left out."""
+    if study.axes:
+        hint = "leave experiment= and sweep= out, or use python -m pipeline.sweep"
+        raise ConfigError("sweep.axes", ", ".join(study.axes), "must be empty for a single point", hint)
+    return study.points[0]
+
+def run_point(study: Study, point: Point) -> sim.Result:
+    """Simulate a point's replicates, one after the other."""
+    inputs = build(point.config)
+    lanes = [
+        sim.Lane(policy=inputs.policy, cost=inputs.cost, seed=study.seed, replicate=replicate)
+        for replicate in range(study.replicates)
+    ]
+    return sim.simulate(inputs.topology, inputs.workload, lanes, inputs.simulation, threads=1)
+
+def answer_of(study: Study, point: Point, result: sim.Result) -> dict[str, Any]:
+    """What the command prints, as plain data.
+
+    Lanes that did not complete are listed and left out of the means, as in a sweep.
+    """
+    status = result.columns["status"]
+    lanes = [sim.LaneStatus(int(code)) for code in status]
+    good = np.array([not lane.is_failure for lane in lanes])
+    return {
+        "labels": point.labels,
+        "digest": point.digest,
+        "seed": study.seed,
+        "replicates": study.replicates,
+        "completed": int(good.sum()),
+        "status": [str(lane.name).lower() for lane in lanes],
+        "problems": [lane.describe() for lane in lanes if lane.is_failure],
+        "confidence": CONFIDENCE,
+        "metrics": {name: metric_of(name, result.columns[name], good) for name in sim.METRICS},
+    }
+
+def metric_of(name: str, values: np.ndarray, good: np.ndarray) -> dict[str, Any]:
+    """Mean with confidence interval of one metric, and its value in each replicate."""
+    kept = values[good].astype(np.float64)
+    kept = kept[np.isfinite(kept)]
+    half = None
+    if kept.size > 1:
+        quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, kept.size - 1))
+        half = quantile * float(kept.std(ddof=1)) / math.sqrt(kept.size)
+    mean = float(kept.mean()) if kept.size else None
+    return {
+        "unit": sim.METRICS[name].unit,
+        "mean": mean,
+        "low": None if mean is None or half is None else mean - half,
+        "high": None if mean is None or half is None else mean + half,
+        "values": [float(v) if np.isfinite(v) else None for v in values],
+    }
+
+def label_text(point: Point) -> str:
+    """A point's labels in one line."""
+    return ", ".join(f"{name} {value}" for name, value in point.labels.items())
+
+def print_table(answer: Mapping[str, Any]) -> None:
+    """The metrics as a table on stdout."""
+    labels = ", ".join(f"{name} {value}" for name, value in answer["labels"].items())
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    table.add_column("metric")
+    for heading in ("mean", "low", "high"):
+        table.add_column(heading, justify="right")
+    table.add_column("unit", style="dim")
+    for name, metric in answer["metrics"].items():
+        numbers = [number_text(metric[key]) for key in ("mean", "low", "high")]
+        table.add_row(name, *numbers, "" if metric["unit"] == "1" else metric["unit"])
+    console = Console()
+    console.print(labels, style="bold")
+    console.print(table)
+    if answer["problems"]:
+        console.print(f"{len(answer['problems'])} of {answer['replicates']} lanes left out:")
+        for text in dict.fromkeys(answer["problems"]):
+            console.print(f"  {text}")
+
+def number_text(value: float | None) -> str:
+    """A number for people."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.5g}"
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Entry point of `python -m pipeline.simulate` and `coreshift simulate`."""
+    return run_main(simulate, words)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

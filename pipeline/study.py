@@ -1,0 +1,291 @@
+"""From a command line to a study: structure composed once, numbers set on plain data.
+
+Hydra composes one configuration for each combination of groups (topology, workload, policy, cost):
+70 ms each. Every other axis is a leaf that is set on the validated data of one section, and each
+distinct section is validated and built once, so that ten thousand points take seconds.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipeline.axes import POINTS_MAX, Axis, Scalar, axis_of, check_option, parse_overrides
+from pipeline.build import check_together, section_digest
+from pipeline.compose import GROUPS, Command, compose, current_loader, program_words
+from pipeline.errors import NO_VALUE, ConfigError
+from pipeline.grid import Assignment, Point, Study, expand_grid, expand_samples, study_axes
+from pipeline.leaves import MISSING, combined_digest, find_leaf, set_leaves, suggest_key
+from pipeline.schema import SIMULATED, Config
+from pipeline.schema_errors import load_config, load_section
+
+GROUP_AXES = ("topology", "workload", "policy", "cost")
+LABELS = ("topology", "workload", "policy")
+
+
+@dataclass
+class Structure:
+    """A composed configuration before leaves are set, with the sections derived from it so far."""
+
+    config: Config
+    choices: dict[str, str]
+    sections: dict[tuple[Any, ...], tuple[Any, str]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> str:
+        """The choices that distinguish it, for messages."""
+        return " ".join(f"{group}={self.choices[group]}" for group in GROUP_AXES if group in self.choices)
+
+    def section(self, name: str, leaves: Mapping[str, Scalar]) -> tuple[Any, str]:
+        """A section with some leaves set, and its digest; made once."""
+        key = (name, *((path, type(value), value) for path, value in leaves.items()))
+        if key not in self.sections:
+            part = getattr(self.config, name)
+            if leaves:
+                part = load_section(name, set_leaves(part, leaves, self.names))
+            self.sections[key] = part, section_digest(name, part)
+        return self.sections[key]
+
+    def with_leaves(self, leaves: Mapping[str, Scalar]) -> tuple[Config, str]:
+        """The configuration with some leaves set, and the digest of what it simulates."""
+        changed: dict[str, Any] = {}
+        digests = []
+        for name in SIMULATED:
+            own = {key: value for key, value in leaves.items() if key.split(".")[0] == name}
+            part, digest = self.section(name, own)
+            digests.append(digest)
+            if own:
+                changed[name] = part
+        config = self.config.model_copy(update=changed) if changed else self.config
+        return config, combined_digest(digests)
+
+
+class Composer:
+    """Composes structures for a command, each once."""
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+        self.structures: dict[tuple[Any, ...], Structure] = {}
+
+    def structure(self, choices: Mapping[str, str], *, keep_policy: bool = True) -> Structure:
+        """The structure with these options; `keep_policy=False` drops overrides of policy leaves."""
+        key = (keep_policy, *choices.items())
+        if key not in self.structures:
+            fixed = [
+                str(o.input_line)
+                for o in self.command.fixed
+                if o.key_or_group not in choices
+                and (keep_policy or not o.key_or_group.startswith("policy."))
+            ]
+            plain, chosen = compose([*fixed, *(f"{group}={name}" for group, name in choices.items())])
+            self.structures[key] = Structure(self.load(plain, chosen), chosen)
+        return self.structures[key]
+
+    def load(self, plain: dict[str, Any], choices: Mapping[str, str]) -> Config:
+        """Validate composed data; sections are named after their options unless named by hand."""
+        for group in LABELS:
+            section = plain.get(group)
+            if isinstance(section, dict) and group in choices:
+                if group == "policy" and not self.command.fixes("policy.name"):
+                    section["name"] = choices[group]
+                section.setdefault("name", choices[group])
+        try:
+            return load_config(plain)
+        except ConfigError as error:
+            if error.allowed != "unknown key":
+                raise
+            hint = suggest_key(error.key, plain) or error.hint
+            raise ConfigError(error.key, error.value, error.allowed, hint) from None
+
+
+@dataclass
+class Draft:
+    """A point before all of them are known."""
+
+    structure: Structure
+    leaves: Assignment
+    config: Config
+    digest: str
+
+
+def make_study(command: Command, module: str = "pipeline.sweep") -> Study:
+    """Expand a command into the points of a study, all validated; call it inside `with_hydra`.
+
+    The baseline is a point of the study, added behind the others where no axis gives it. Points
+    that come to the same settings are merged, the first one stays.
+
+    Raises
+    ------
+    ConfigError for the first thing that is wrong; nothing was started or written
+    """
+    composer = Composer(command)
+    base = composer.structure({})
+    for key in command.swept:
+        check_axis_key(key, base)
+    grids = sweep_grids(base.config, command)
+    axes = study_axes(grids)
+    drafts = [make_draft(composer, base, item) for item in assignments(base, grids)]
+    unique = {draft.digest: draft for draft in reversed(drafts)}
+    ordered = {d.digest: unique[d.digest] for d in drafts}
+    baselines = add_baselines(composer, base, ordered)
+    index = {digest: place for place, digest in enumerate(ordered)}
+    check_all(ordered.values())
+    points = tuple(
+        make_point(index, axes, draft, baselines[digest]) for digest, draft in ordered.items()
+    )
+    return Study(
+        name=base.config.study,
+        points=points,
+        baseline_index=points[0].baseline_index,
+        axes=axes,
+        replicates=base.config.replicates,
+        seed=base.config.seed,
+        config=base.config,
+        command=program_words(module, command),
+    )
+
+
+# --- axes ------------------------------------------------------------------------------------------
+
+
+def sweep_grids(config: Config, command: Command) -> list[dict[str, Axis]]:
+    """The axes of the first grid, then those of each further one, command line included.
+
+    A key that the command line sweeps takes its values from there; one that it fixes is no axis.
+    A further grid that has no axis left is dropped.
+    """
+    grids: list[dict[str, Axis]] = []
+    for override in command.swept.values():
+        override.config_loader = current_loader()
+    for place, texts in enumerate((config.sweep.axes, *config.sweep.also)):
+        free = {key: text for key, text in texts.items() if not command.fixes(key)}
+        if place and not free:
+            continue
+        axes = {key: read_axis(key, text) for key, text in free.items()}
+        axes.update({key: axis_of(override) for key, override in command.swept.items()})
+        grids.append(axes)
+    return grids
+
+
+def read_axis(key: str, text: str) -> Axis:
+    """An axis of a YAML file."""
+    (override,) = parse_overrides([f"{key}={text}"], current_loader())
+    if override.is_sweep_override():
+        return axis_of(override)
+    value = override.value()
+    if isinstance(value, (list, dict)):
+        raise ConfigError(f"sweep.axes.{key}", text, "must be values to sweep over", 'write "1,2,4"')
+    return Axis(key, (value,))  # type: ignore[arg-type]
+
+
+def assignments(base: Structure, grids: Sequence[Mapping[str, Axis]]) -> list[Assignment]:
+    """What each point sets, grid by grid."""
+    sweep = base.config.sweep
+    found: list[Assignment] = []
+    for place, grid in enumerate(grids):
+        axes = [whole_where_needed(axis, base) for axis in grid.values()]
+        for axis in axes:
+            check_axis_key(axis.key, base)
+        if place == 0 and sweep.kind != "grid":
+            found += expand_samples(axes, sweep.kind, sweep.samples, sweep.seed)
+        else:
+            found += expand_grid(axes, sweep.levels)
+        if len(found) > POINTS_MAX:
+            raise ConfigError("sweep", NO_VALUE, f"has over {POINTS_MAX} points", "give fewer values")
+    return found
+
+
+def whole_where_needed(axis: Axis, base: Structure) -> Axis:
+    """An interval over a setting that is a whole number gives whole numbers."""
+    if not axis.is_interval or axis.key in GROUPS:
+        return axis
+    value = find_leaf(base.config, axis.key)
+    return replace(axis, is_whole=True) if type(value) is int else axis
+
+
+def check_axis_key(key: str, base: Structure) -> None:
+    """Raise ConfigError for a key that cannot be swept."""
+    first = key.split(".")[0]
+    if key in GROUP_AXES or ("." in key and first in SIMULATED):
+        return
+    if key in GROUPS or first in GROUPS:
+        raise ConfigError(key, NO_VALUE, "takes one value; a study is one experiment in one place")
+    if key in ("seed", "replicates"):
+        raise ConfigError(key, NO_VALUE, "cannot be swept", "raise replicates: each has seeds of its own")
+    if first in type(base.config).model_fields:
+        raise ConfigError(key, NO_VALUE, f"cannot be swept; groups can ({', '.join(GROUP_AXES)}) and any "
+                          f"setting below {', '.join(SIMULATED)}")  # fmt: skip
+    hint = suggest_key(key, base.config.model_dump())
+    raise ConfigError(key, NO_VALUE, "unknown key", hint)
+
+
+# --- points ----------------------------------------------------------------------------------------
+
+
+def make_draft(composer: Composer, base: Structure, item: Assignment) -> Draft:
+    """Compose the groups of an assignment and set its leaves."""
+    groups = {key: str(value) for key, value in item.items() if key in GROUP_AXES}
+    for group, choice in groups.items():
+        if base.choices.get(group) != choice and (group, choice) not in composer.structures:
+            check_option(current_loader(), group, choice)
+    leaves = {key: value for key, value in item.items() if key not in GROUP_AXES}
+    return draft_of(composer.structure(groups), leaves)
+
+
+def draft_of(structure: Structure, leaves: Assignment) -> Draft:
+    """A draft with its configuration."""
+    config, digest = structure.with_leaves(leaves)
+    return Draft(structure, leaves, config, digest)
+
+
+def add_baselines(composer: Composer, base: Structure, drafts: dict[str, Draft]) -> dict[str, str]:
+    """Append the baselines that are not points yet; gives the baseline's digest for each point's."""
+    policy = dict(base.config.baseline)
+    choice = policy.pop("policy", None)
+    if choice is not None:
+        check_option(current_loader(), "policy", choice)
+    known: dict[tuple[Any, ...], str] = {}
+    found: dict[str, str] = {}
+    for draft in list(drafts.values()):
+        groups = {g: n for g, n in draft.structure.choices.items() if g in GROUP_AXES}
+        leaves = {k: v for k, v in draft.leaves.items() if not k.startswith("policy.")}
+        groups["policy"] = str(choice) if choice is not None else groups["policy"]
+        key = (*groups.items(), *leaves.items())
+        if key not in known:
+            structure = composer.structure(groups, keep_policy=False)
+            made = draft_of(structure, {**leaves, **policy})
+            drafts.setdefault(made.digest, made)
+            known[key] = made.digest
+        found[draft.digest] = known[key]
+    for digest in set(drafts) - set(found):
+        found[digest] = digest
+    return found
+
+
+def check_all(drafts: Iterable[Draft]) -> None:
+    """Check the rules across sections, for all that share a machine and a workload at once."""
+    batches: dict[tuple[int, ...], list[Config]] = {}
+    for draft in drafts:
+        config = draft.config
+        key = id(config.topology), id(config.workload), id(config.simulation)
+        batches.setdefault(key, []).append(config)
+    for configs in batches.values():
+        check_together(configs)
+
+
+def make_point(
+    index: Mapping[str, int], axes: Sequence[str], draft: Draft, baseline: str
+) -> Point:
+    """A point of the study, now that all are known."""
+    labels = {group: draft.structure.choices.get(group, "custom") for group in LABELS}
+    values: dict[str, Scalar] = {}
+    for key in axes:
+        value = draft.structure.choices.get(key) if key in GROUPS else find_leaf(draft.config, key)
+        values[key] = None if value is MISSING else value
+    return Point(
+        index=index[draft.digest],
+        axes=values,
+        config=draft.config,
+        labels=labels,
+        digest=draft.digest,
+        baseline_index=index[baseline],
+    )

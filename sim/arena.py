@@ -1,0 +1,155 @@
+"""Memory of one thread: one flat int64 array in which the kernel keeps a whole lane."""
+
+import numpy as np
+
+from sim.layout import core as C
+from sim.layout import counter as N
+from sim.layout import lane as S
+from sim.layout import parameter as K
+from sim.layout import process as P
+from sim.layout import step as T
+from sim.layout.bundles import TIME_NEVER_NS, TIME_PAST_NS
+from sim.plan import Plan
+
+PROCESS_RING = 16
+MAIL_PER_PROCESS = 4
+MAIL_LEAST = 65_536
+LINE = 8  # int64 in a cache line: rows that are touched together begin on one
+
+
+def at(position: int) -> int:
+    """Column of a parameter in Plan.parameters."""
+    return position - K.BASE
+
+
+def slots_needed(plan: Plan) -> int:
+    """Process slots of the largest lane: closed populations never need more than their size."""
+    most = int(plan.parameters[:, at(K.MAX_PROCESSES)].max())
+    if plan.tables.num_trace:
+        return min(most, int(plan.parameters[0, at(K.COPIES)]) * plan.tables.num_trace)
+    return most if plan.spawns else max(1, plan.closed)
+
+
+class Arena:
+    """The array `z`, and where each part of it begins.
+
+    About 500 bytes a process slot and 300 a core; the operating system gives the pages when they are first
+    touched, so slots that are never used cost nothing.
+    """
+
+    def __init__(self, plan: Plan, log_capacity: int = 0) -> None:
+        tables, table = plan.tables, plan.parameters
+        self.plan = plan
+        self.num_cores, self.words = tables.cores.shape[0], tables.sets.shape[1]
+        self.slots = slots_needed(plan)
+        self.leaves = max(2, 1 << (self.num_cores - 1).bit_length())
+        self.copies = max(1, int(table[0, at(K.COPIES)]))
+        self.log_capacity = log_capacity
+        self.ring = {name: max(1, int(table[:, at(column)].max())) for name, column in (
+            ("core", K.CORE_COUNT), ("system", K.SYSTEM_COUNT), ("storm", K.STORM_COUNT),
+        )}  # fmt: skip
+        windowed = (table[:, at(K.PROCESS_COUNT)] > 0) & (table[:, at(K.PROCESS_WINDOW_NS)] > 0)
+        self.edge_words = (tables.num_edges + 63) // 64 + 1
+        sizes = self.sizes(bool(windowed.any()))
+        self.base: dict[int, int] = {}
+        position = K.CORES + self.num_cores * C.WIDTH
+        for name, size in sizes.items():
+            position = -(-position // LINE) * LINE
+            self.base[name] = position
+            position += size
+        raw = np.zeros(position + LINE, np.int64)
+        skip = (-raw.ctypes.data // 8) % LINE
+        self.z = raw[skip : skip + position]
+
+    def sizes(self, has_process_rings: bool) -> dict[int, int]:
+        """Length of every part of variable size, by the scalar that holds its base, in order."""
+        tables, n, words = self.plan.tables, self.num_cores, self.words
+        return {
+            S.EVENTS: self.leaves, S.TREE: self.leaves, S.READY_RING: n,
+            S.IDLE_SET: words, S.BACKLOG: words, S.SCRATCH: words,
+            S.ALL_CORES: tables.sets.size,
+            S.MASK_WAITING: tables.num_masks,
+            S.CORE_RINGS: n * self.ring["core"], S.SYSTEM_RING: self.ring["system"], S.STORM_RING: self.ring["storm"],
+            S.CLASS_STATE: tables.num_classes * T.CLASS_STATE_WIDTH,
+            S.HISTOGRAMS: 3 * N.HISTOGRAM_WIDTH,
+            S.EDGES: self.copies * self.edge_words,
+            S.REPLAY_SLOTS: self.copies * tables.num_trace,
+            S.LOG: 6 * self.log_capacity,
+            S.HEAP: 2 * (self.slots + tables.num_classes + 1),
+            S.PROCESSES: self.slots * P.WIDTH,
+            S.PROCESS_RINGS: self.slots * PROCESS_RING if has_process_rings else 0,
+            S.MAIL: 4 * (MAIL_PER_PROCESS * self.slots + MAIL_LEAST),
+        }  # fmt: skip
+
+    def part(self, name: int, size: int) -> np.ndarray:
+        """A view of the first `size` numbers of a part."""
+        return self.z[self.base[name] : self.base[name] + size]
+
+    def clear(self, row: np.ndarray) -> None:
+        """Make the arena that of time 0 for the lane whose parameters are `row`."""
+        z, tables = self.z, self.plan.tables
+        z[: self.base[S.HEAP]] = 0  # everything before the parts that grow with use
+        z[K.BASE : K.BASE + row.shape[0]] = row
+        z[K.CORES : K.CORES + tables.cores.size] = tables.cores.ravel()
+        cores = self.cores()
+        cores[:, [C.PROCESS, C.LAST_SERIAL]] = C.NONE
+        cores[:, C.FIRST : C.LAST + C.LEVELS] = C.NONE
+        self.part(S.ALL_CORES, tables.sets.size)[:] = tables.sets.ravel()
+        self.part(S.IDLE_SET, self.words)[:] = tables.sets[0]
+        self.part(S.REPLAY_SLOTS, self.copies * tables.num_trace)[:] = P.NONE
+        for name, size in ((S.CORE_RINGS, self.num_cores * self.ring["core"]), (S.SYSTEM_RING, self.ring["system"]),
+                           (S.STORM_RING, self.ring["storm"])):  # fmt: skip
+            self.part(name, size)[:] = TIME_PAST_NS
+        self.clear_events()
+        self.set_scalars(row)
+
+    def clear_events(self) -> None:
+        """No core has an event; the winner of every match is its lowest core."""
+        self.part(S.EVENTS, self.leaves)[:] = TIME_NEVER_NS
+        tree = self.part(S.TREE, self.leaves)
+        first = np.arange(self.leaves)
+        while (first[1:] < self.leaves).any():
+            first[1:] = np.where(first[1:] < self.leaves, first[1:] * 2, first[1:])
+        tree[1:] = first[1:] - self.leaves
+
+    def set_scalars(self, row: np.ndarray) -> None:
+        """Bases, sizes and the initial values of a lane's scalars."""
+        z, tables, words = self.z, self.plan.tables, self.words
+        for name, base in self.base.items():
+            z[name] = base
+        sets = self.base[S.ALL_CORES]
+        for name, count in ((S.SMT_SETS, 1), (S.CLUSTER_SETS, tables.num_smt), (S.NODE_SETS, tables.num_clusters),
+                            (S.MASKS, tables.num_nodes)):  # fmt: skip
+            sets += count * words
+            z[name] = sets
+        z[S.WORDS], z[S.LEAVES], z[S.SLOTS] = words, self.leaves, self.slots
+        z[S.NUM_CLUSTERS], z[S.NUM_NODES], z[S.NUM_MASKS] = tables.num_clusters, tables.num_nodes, tables.num_masks
+        z[S.CORE_RING_SIZE], z[S.EDGE_WORDS], z[S.NUM_TRACE] = self.ring["core"], self.edge_words, tables.num_trace
+        z[S.MAIL_SIZE] = MAIL_PER_PROCESS * self.slots + MAIL_LEAST
+        z[S.LOG_SIZE] = self.log_capacity
+        z[S.NUM_IDLE] = self.num_cores
+        z[S.FREE_FIRST] = z[S.MAIL_FREE] = P.NONE
+        z[S.FACTOR_Q16] = row[at(K.FACTOR_Q16)]
+        z[S.BALANCE_PERIOD_NS] = row[at(K.BALANCE_PERIOD_NS)]
+        z[S.NEXT_BALANCE_NS] = row[at(K.BALANCE_PERIOD_NS)] or TIME_NEVER_NS
+        z[S.NEXT_ADAPT_NS] = row[at(K.ADAPT_PERIOD_NS)] if row[at(K.ADAPTIVE)] else TIME_NEVER_NS
+        z[S.NEXT_WINDOW_NS] = row[at(K.WARMUP_NS)]
+        z[S.TOKENS] = max(0, int(row[at(K.TOKENS)])) * 1_000_000_000
+        z[S.COOLDOWN_UNTIL_NS] = TIME_PAST_NS
+
+    def cores(self) -> np.ndarray:
+        """The core rows, int64 (core, core.WIDTH)."""
+        return self.z[K.CORES : K.CORES + self.num_cores * C.WIDTH].reshape(self.num_cores, C.WIDTH)
+
+    def counters(self) -> dict[str, int]:
+        """Every counter by name."""
+        return {name: int(self.z[N.BASE + i]) for i, name in enumerate(N.NAMES)}
+
+    def histograms(self) -> np.ndarray:
+        """Sojourn, waiting and slowdown, int64 (3, HISTOGRAM_WIDTH)."""
+        return self.part(S.HISTOGRAMS, 3 * N.HISTOGRAM_WIDTH).reshape(3, N.HISTOGRAM_WIDTH)
+
+    def log(self) -> np.ndarray:
+        """The entries that were kept, int64 (entry, 6)."""
+        count = min(int(self.z[S.LOG_COUNT]), self.log_capacity)
+        return self.part(S.LOG, 6 * count).reshape(count, 6).copy()

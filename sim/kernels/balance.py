@@ -1,0 +1,97 @@
+"""Periodic balancing (push) and the adaptive control law (DESIGN §6 and §9)."""
+
+import numba as nb
+
+from sim.kernels import bits, decide, log, measure, queues
+from sim.kernels.rows import core
+from sim.layout import core as C
+from sim.layout import counter as N
+from sim.layout import lane as S
+from sim.layout import parameter as K
+
+NODE_EVERY = 4  # a pass over nodes after three over clusters, ...
+MACHINE_EVERY = 16  # ... and one over the machine: as Linux lengthens its interval by domain size
+
+
+@nb.njit(cache=True)
+def balance_group(z, g, f, mask):
+    """Move processes from the busiest to the least loaded core of a group until it is balanced enough."""
+    n = z[K.NUM_CORES]
+    for _ in range(z[K.BALANCE_BATCH]):
+        busiest, most, least, fewest = -1, 0, -1, 0
+        for c in range(n):
+            if bits.has(z, mask, c):
+                load = queues.load(z, c)
+                if least < 0 or load < fewest:
+                    least, fewest = c, load
+                if z[core(z, c) + C.QUEUE_LENGTH] > 0 and (busiest < 0 or load > most):
+                    busiest, most = c, load
+        if busiest < 0 or busiest == least or most - fewest < z[K.IMBALANCE]:
+            return
+        level = C.LEVELS - 1
+        while z[core(z, busiest) + C.LAST + level] < 0:
+            level -= 1
+        p = z[core(z, busiest) + C.LAST + level]
+        k = z[core(z, busiest) + C.QUEUE_LENGTH]
+        if not decide.attempt(z, g, f, p, busiest, least, k, N.BALANCE):
+            return
+        queues.remove(z, g, f, busiest, p)
+        measure.leave(z, g, f, busiest)
+        measure.enter(z, g, f, least)
+        queues.append(z, g, f, least, p)
+        if z[core(z, least) + C.STATE] == C.IDLE:
+            queues.make_due(z, g, f, least, z[S.NOW_NS])
+
+
+@nb.njit(cache=True)
+def balance(z, g, f):
+    """One balancing pass over the groups whose turn it is."""
+    z[S.BALANCE_PASSES] += 1
+    z[S.NEXT_BALANCE_NS] += z[S.BALANCE_PERIOD_NS]
+    turn = z[S.BALANCE_PASSES]
+    if not z[K.HIERARCHICAL] or turn % MACHINE_EVERY == 0:
+        balance_group(z, g, f, z[S.ALL_CORES])
+    elif turn % NODE_EVERY == 0:
+        for node in range(z[S.NUM_NODES]):
+            balance_group(z, g, f, z[S.NODE_SETS] + node * z[S.WORDS])
+    else:
+        for cluster in range(z[S.NUM_CLUSTERS]):
+            balance_group(z, g, f, z[S.CLUSTER_SETS] + cluster * z[S.WORDS])
+
+
+@nb.njit(cache=True)
+def scale_up(x, step_q16, high):
+    """x times step, at most `high`."""
+    return min(x * step_q16 >> 16, high)
+
+
+@nb.njit(cache=True)
+def scale_down(x, step_q16, low):
+    """x over step, at least `low` and 1."""
+    return max(max((x << 16) // step_q16, low), 1)
+
+
+@nb.njit(cache=True)
+def adapt(z, g, f):
+    """Feedback: migrations that cost too much raise the threshold and the period, wasted cores lower them."""
+    step = z[K.STEP_Q16]
+    z[S.NEXT_ADAPT_NS] += z[K.ADAPT_PERIOD_NS]
+    overhead, busy, wasted = z[S.PERIOD_OVERHEAD_NS], z[S.PERIOD_BUSY_NS], z[S.PERIOD_WASTED_NS]
+    up = busy > 0 and (overhead << 16) > z[K.OVERHEAD_Q16] * busy
+    down = (wasted << 16) > z[K.WASTE_Q16] * (z[K.NUM_CORES] * z[K.ADAPT_PERIOD_NS])
+    if up or down:
+        z[N.ADJUSTMENTS] += 1
+        factor, period = z[S.FACTOR_Q16], z[S.BALANCE_PERIOD_NS]
+        if up:
+            factor = scale_up(factor, step, z[K.FACTOR_HIGH_Q16])
+            period = scale_up(period, step, z[K.PERIOD_HIGH_NS])
+        else:
+            factor = scale_down(factor, step, z[K.FACTOR_LOW_Q16])
+            period = scale_down(period, step, z[K.PERIOD_LOW_NS])
+        if z[S.FACTOR_Q16] > 0:
+            z[S.FACTOR_Q16] = factor
+        z[S.BALANCE_PERIOD_NS] = period
+        log.note(z, g, f, log.ADJUST, -1, -1, z[S.FACTOR_Q16], period)
+    z[S.PERIOD_OVERHEAD_NS] = 0
+    z[S.PERIOD_BUSY_NS] = 0
+    z[S.PERIOD_WASTED_NS] = 0

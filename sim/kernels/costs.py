@@ -1,0 +1,121 @@
+"""What a migration costs: the estimate of the decision and the charge of the simulation, by one formula (DESIGN §7)."""
+
+import numba as nb
+import numpy as np
+
+from sim.kernels import bits
+from sim.kernels.rows import class_numbers, core, process
+from sim.layout import core as C
+from sim.layout import counter as N
+from sim.layout import parameter as K
+from sim.layout import process as P
+from sim.layout import step as T
+from sim.layout import table as G
+
+NO_LIMIT = 384  # last entry of the decay table
+
+
+@nb.njit(cache=True)
+def cycles_to_ns(z, g, f, c, cycles):
+    """Cycles of core c in ns, rounded up."""
+    f = z[core(z, c) + C.FREQUENCY_MHZ]
+    return (cycles * 1000 + f - 1) // f
+
+
+@nb.njit(cache=True)
+def stretch_at(z, g, p, c, home):
+    """Where in g the memory stretch of p on core c stands."""
+    n = g[G.NUM_NODES]
+    return g[G.STRETCH_Q16] + (z[process(z, p) + P.CLASS] * n + z[core(z, c) + C.NODE]) * n + home
+
+
+@nb.njit(cache=True)
+def ns_per_reduction_q20(z, g, f, p, c):
+    """Ns per reduction of process p on core c with its memory where it is, Q20."""
+    home = z[process(z, p) + P.HOME]
+    base = z[core(z, c) + C.BASE_Q20]
+    if home < 0 or z[K.REMOTE_MEMORY] == 0:
+        return base
+    return (base * g[stretch_at(z, g, p, c, home)]) >> 16
+
+
+@nb.njit(cache=True)
+def direct_cycles(z, g, f, d, latency_ns, target):
+    """Direct part of a migration over distance class d, cycles of the target."""
+    cycles = z[K.DIRECT_0 + d]
+    if z[K.IS_CACHE] and d > 0:
+        cycles += z[K.SYNC_LINES] * latency_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
+    return cycles
+
+
+@nb.njit(cache=True)
+def lines_of(z, g, f, p, source):
+    """Cache lines of p's working set that its old private cache can hold."""
+    held = min(z[process(z, p) + P.WORKING_SET], z[core(z, source) + C.PRIVATE_BYTES])
+    return (held + z[K.LINE_BYTES] - 1) // z[K.LINE_BYTES]
+
+
+@nb.njit(cache=True)
+def line_price_q10(z, g, f, p, latency_ns):
+    """Ns of one line at a latency, with the overlap of the process's class, Q10."""
+    overlap = f[class_numbers(g, z[process(z, p) + P.CLASS]) + T.OVERLAP]
+    return np.int64(np.floor(latency_ns * 1024.0 / overlap + 0.5))
+
+
+@nb.njit(cache=True)
+def estimate_cycles(z, g, f, p, source, target):
+    """The policy's estimate: nothing is warm, the latency is that of the distance class."""
+    d = bits.distance(z, source, target)
+    latency_ns = g[g[G.LATENCY_NS] + d]
+    cycles = direct_cycles(z, g, f, d, latency_ns, target)
+    if z[K.IS_CACHE] and d > 0:
+        refill_ns = (lines_of(z, g, f, p, source) * line_price_q10(z, g, f, p, latency_ns)) >> 10
+        cycles += refill_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
+    return cycles
+
+
+@nb.njit(cache=True)
+def warm_q16(z, g, f, p, target):
+    """Share of p's footprint that survived on the target since it left; uses the memory of that visit up."""
+    row, x = process(z, p), z[core(z, target) + C.SMT]
+    for i in range(P.VISITS):
+        if z[row + P.VISITED + i] == x:
+            touched = z[core(z, z[core(z, target) + C.SMT_FIRST]) + C.FOOTPRINT] - z[row + P.VISITED_FOOTPRINT + i]
+            z[row + P.VISITED + i] = P.NONE
+            return g[g[G.DECAY_Q16] + min(NO_LIMIT, touched * 32 // max(1, z[core(z, target) + C.PRIVATE_BYTES]))]
+    return 0
+
+
+@nb.njit(cache=True)
+def remember(z, g, f, p, source):
+    """Keep the core that p leaves among the last four visited."""
+    row, x = process(z, p), z[core(z, source) + C.SMT]
+    at = z[row + P.VISITED_NEXT]
+    for i in range(P.VISITS):
+        if z[row + P.VISITED + i] == x:
+            at = i
+    if at == z[row + P.VISITED_NEXT]:
+        z[row + P.VISITED_NEXT] = (at + 1) % P.VISITS
+    z[row + P.VISITED + at] = x
+    z[row + P.VISITED_FOOTPRINT + at] = z[row + P.FOOTPRINT]
+
+
+@nb.njit(cache=True)
+def charge(z, g, f, p, source, target):
+    """Book the realised cost of a migration as the process's debt; returns it in cycles of the target."""
+    row = process(z, p)
+    d = bits.distance(z, source, target)
+    latency_ns = g[g[G.PAIR_NS] + source * z[K.NUM_CORES] + target] if z[K.HAS_PAIRS] else g[g[G.LATENCY_NS] + d]
+    cycles = direct_cycles(z, g, f, d, latency_ns, target)
+    z[row + P.DEBT_NS] += cycles_to_ns(z, g, f, target, cycles)
+    if z[K.IS_CACHE] and d > 0:
+        lines = lines_of(z, g, f, p, source)
+        cold = lines - ((lines * warm_q16(z, g, f, p, target)) >> 16)
+        remember(z, g, f, p, source)
+        z[row + P.REFILL_LINES] = cold
+        z[row + P.REFILL_PRICE] = line_price_q10(z, g, f, p, latency_ns)
+        refill_ns = (cold * z[row + P.REFILL_PRICE]) >> 10
+        cycles += refill_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
+    z[N.REALISED_CYCLES] += cycles
+    z[N.REALISED_BY_DISTANCE + d] += cycles
+    return cycles

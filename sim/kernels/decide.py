@@ -1,0 +1,86 @@
+"""The decision to migrate, and the move itself (DESIGN §6 and §8)."""
+
+import numba as nb
+
+from sim.kernels import bits, costs, limits, log, queues
+from sim.kernels.rows import core, klass, mask, process
+from sim.layout import core as C
+from sim.layout import counter as N
+from sim.layout import lane as S
+from sim.layout import parameter as K
+from sim.layout import process as P
+from sim.layout import step as T
+
+
+@nb.njit(cache=True)
+def benefit_cycles(z, g, f, p, source, target, k):
+    """Expected gain of moving p, cycles of the target: waiting saved, speed and locality gained."""
+    row = process(z, p)
+    gain_ns = k * z[core(z, source) + C.MEAN_SLICE_NS] - queues.load(z, target) * z[core(z, target) + C.MEAN_SLICE_NS]
+    slower = costs.ns_per_reduction_q20(z, g, f, p, source) - costs.ns_per_reduction_q20(z, g, f, p, target)
+    gain_ns += (g[klass(g, z[row + P.CLASS]) + T.EXPECTED_REDS] * slower) >> 20
+    benefit = gain_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
+    if z[row + P.AFFINITY] == P.PREFERRED:
+        allowed = mask(z, z[row + P.MASK])
+        benefit += z[K.BONUS_CYCLES] * (
+            (1 if bits.has(z, allowed, target) else 0) - (1 if bits.has(z, allowed, source) else 0)
+        )
+    return benefit
+
+
+@nb.njit(cache=True)
+def is_worth_it(z, g, f, p, source, target, k):
+    """benefit > cost x threshold_factor, with the factor of the distance class."""
+    if z[K.ALWAYS]:
+        return True
+    if z[K.FACTOR_INFINITE]:
+        return False
+    d = bits.distance(z, source, target)
+    factor_q16 = (z[S.FACTOR_Q16] * z[K.CLASS_FACTOR_0 + d]) >> 16
+    benefit = benefit_cycles(z, g, f, p, source, target, k)
+    return (benefit << 16) > z[S.ESTIMATE_CYCLES] * factor_q16
+
+
+@nb.njit(cache=True)
+def refusal(z, g, f, p, source, target, k):
+    """Reason why p may not move from source to target now, or PASSED; the checks stand in the written order."""
+    t = z[S.NOW_NS]
+    row = process(z, p)
+    if z[row + P.AFFINITY] == P.STRICT and not bits.has(z, mask(z, z[row + P.MASK]), target):
+        return N.OUTSIDE_MASK
+    if z[K.QUEUE_CAPACITY] != K.UNLIMITED and z[core(z, target) + C.QUEUE_LENGTH] >= z[K.QUEUE_CAPACITY]:
+        return N.CAPACITY
+    limit = limits.first_refusal(z, g, f, t, p, source, target)
+    if limit != N.PASSED:
+        return limit
+    z[S.ESTIMATE_CYCLES] = costs.estimate_cycles(z, g, f, p, source, target)
+    if not is_worth_it(z, g, f, p, source, target, k):
+        return N.BENEFIT
+    return N.PASSED
+
+
+@nb.njit(cache=True)
+def attempt(z, g, f, p, source, target, k, mechanism):  # noqa: PLR0913 - one candidate is nine facts
+    """Try one candidate: count it, check it, and on success charge limits and cost. The caller moves it in the queues.
+
+    Returns whether p migrates. Sets LAST_MIGRATION_NS and the debt of p.
+    """
+    z[N.ATTEMPTS] += 1
+    reason = refusal(z, g, f, p, source, target, k)
+    if reason != N.PASSED:
+        z[N.DENIED + reason] += 1
+        log.note(z, g, f, log.DENY, target, p, source, reason)
+        return False
+    t = z[S.NOW_NS]
+    d = bits.distance(z, source, target)
+    limits.charge(z, g, f, t, p, source, target)
+    z[N.MIGRATIONS] += 1
+    z[N.BY_MECHANISM + mechanism] += 1
+    z[N.BY_DISTANCE + d] += 1
+    z[N.ESTIMATED_CYCLES] += z[S.ESTIMATE_CYCLES]
+    z[N.ESTIMATED_BY_DISTANCE + d] += z[S.ESTIMATE_CYCLES]
+    z[process(z, p) + P.MIGRATIONS] += 1
+    z[process(z, p) + P.LAST_MIGRATION_NS] = t
+    costs.charge(z, g, f, p, source, target)
+    log.note(z, g, f, log.MIGRATE, target, p, source, mechanism)
+    return True

@@ -1,0 +1,171 @@
+"""Creation, wake-up and end of processes (DESIGN §4)."""
+
+import numba as nb
+
+from sim.kernels import bits, decide, draw, log, measure, place, queues
+from sim.kernels.rows import class_state, core, klass, mail, process, process_ring
+from sim.layout import core as C
+from sim.layout import counter as N
+from sim.layout import lane as S
+from sim.layout import parameter as K
+from sim.layout import policy as R
+from sim.layout import process as P
+from sim.layout import step as T
+from sim.layout.bundles import TIME_PAST_NS
+from sim.layout.status import PROCESS_LIMIT
+
+START_STREAM = 6
+
+
+@nb.njit(cache=True)
+def wake_thief(z, g, f, c):
+    """Wake the IDLE core nearest to a busy one on which work was queued."""
+    thief = bits.nearest(z, z[S.IDLE_SET], z[S.ALL_CORES], c)
+    if thief >= 0:
+        queues.make_due(z, g, f, thief, z[S.NOW_NS])
+
+
+@nb.njit(cache=True)
+def ready(z, g, f, p, c):
+    """Queue p on core c and see to it that some core will look at it."""
+    t = z[S.NOW_NS]
+    z[process(z, p) + P.READY_NS] = t
+    measure.enter(z, g, f, c)
+    queues.append(z, g, f, c, p)
+    if z[core(z, c) + C.STATE] == C.IDLE:
+        queues.make_due(z, g, f, c, t)
+    elif z[K.WAKE_IDLE] and z[S.NUM_IDLE] > 0:
+        wake_thief(z, g, f, c)
+
+
+@nb.njit(cache=True)
+def start_activation(z, g, f, p):
+    """A new activation of p begins now."""
+    row = process(z, p)
+    z[row + P.START_NS] = z[S.NOW_NS]
+    z[row + P.WAIT_NS] = 0
+    z[row + P.IDEAL_NS] = 0
+
+
+@nb.njit(cache=True)
+def wake(z, g, f, p):
+    """A blocked or waiting process is ready again: choose its core, migrating if the decision allows, and queue it."""
+    last = z[process(z, p) + P.LAST_CORE]
+    target = last
+    if z[K.WAKE] != R.LAST:
+        target = place.propose(z, g, f, p, z[K.WAKE], last)
+    proposal = target
+    if target != last:
+        k = queues.load(z, last)
+        if not decide.attempt(z, g, f, p, last, target, k, N.WAKE):
+            target = last
+    start_activation(z, g, f, p)
+    log.note(z, g, f, log.WAKE, target, p, proposal, 0)
+    ready(z, g, f, p, target)
+
+
+@nb.njit(cache=True)
+def new_slot(z, g, f):
+    """A free process slot, the most recently freed first; NONE if the table is full."""
+    p = z[S.FREE_FIRST]
+    if p >= 0:
+        z[S.FREE_FIRST] = z[process(z, p) + P.NEXT]
+        return p
+    if z[S.SLOTS_USED] < z[K.MAX_PROCESSES]:
+        p = z[S.SLOTS_USED]
+        z[S.SLOTS_USED] += 1
+        return p
+    return P.NONE
+
+
+@nb.njit(cache=True)
+def create(z, g, f, kind, key, parent):
+    """A new process of class `kind` in a free slot, not yet placed; NONE (counted) if the table is full."""
+    p = new_slot(z, g, f)
+    if p < 0:
+        z[N.REFUSED] += 1
+        z[S.STATUS] |= PROCESS_LIMIT
+        return p
+    row = process(z, p)
+    for i in range(P.WIDTH):
+        z[row + i] = 0
+    z[row + P.KEY] = key
+    z[row + P.PC] = g[klass(g, kind) + T.FIRST_STEP]
+    z[row + P.CLASS] = kind
+    z[row + P.LAST_CORE] = P.NONE
+    z[row + P.HOME] = P.NONE
+    z[row + P.LEVEL] = g[klass(g, kind) + T.LEVEL]
+    z[row + P.LOW] = g[klass(g, kind) + T.LOW]
+    z[row + P.MASK] = g[klass(g, kind) + T.MASK]
+    z[row + P.AFFINITY] = g[klass(g, kind) + T.AFFINITY]
+    z[row + P.WORKING_SET] = g[klass(g, kind) + T.WORKING_SET]
+    z[row + P.SERIAL] = z[S.SERIAL]
+    z[S.SERIAL] += 1
+    z[row + P.NUMBER] = z[class_state(z, kind) + T.CREATED]
+    z[class_state(z, kind) + T.CREATED] += 1
+    z[row + P.PARENT] = parent
+    z[row + P.PARENT_SERIAL] = z[process(z, parent) + P.SERIAL] if parent >= 0 else P.NONE
+    z[row + P.MAIL_FIRST] = P.NONE
+    z[row + P.MAIL_LAST] = P.NONE
+    z[row + P.SENDER] = P.NONE
+    for i in range(P.VISITS):
+        z[row + P.VISITED + i] = P.NONE
+    if z[K.PROCESS_COUNT] > 0 and z[K.PROCESS_WINDOW_NS] != K.UNLIMITED:
+        for i in range(16):
+            z[process_ring(z, p) + i] = TIME_PAST_NS
+    z[N.CREATED] += 1
+    z[S.LIVE] += 1
+    return p
+
+
+@nb.njit(cache=True)
+def start_core(z, g, f, p):
+    """First core of a process without a parent, by its class's rule."""
+    rule = g[klass(g, z[process(z, p) + P.CLASS]) + T.START]
+    n = z[K.NUM_CORES]
+    if rule == T.START_SPREAD:
+        return z[process(z, p) + P.NUMBER] % n
+    if rule == T.START_FIRST:
+        return 0
+    key = draw.mix(z[K.KEY], START_STREAM)
+    c = draw.below(draw.mix(key, z[S.START_DRAWS]), n)
+    z[S.START_DRAWS] += 1
+    return c
+
+
+@nb.njit(cache=True)
+def admit(z, g, f, p, reference):
+    """Place and queue a process that was just created; `reference` is the parent's core or the start core."""
+    rule = z[K.SPAWN]
+    c = reference
+    if rule != R.PARENT or z[process(z, p) + P.AFFINITY] == P.STRICT:
+        c = place.propose(z, g, f, p, rule, reference)
+    start_activation(z, g, f, p)
+    row = process(z, p)
+    log.note(z, g, f, log.ARRIVE, c, p, z[row + P.CLASS], z[row + P.NUMBER])
+    ready(z, g, f, p, c)
+
+
+@nb.njit(cache=True)
+def drop_mail(z, g, f, p):
+    """Give the messages that p never took back to the pool."""
+    row = process(z, p)
+    i = z[row + P.MAIL_FIRST]
+    while i >= 0:
+        following = z[mail(z, i) + 0]
+        z[mail(z, i) + 0] = z[S.MAIL_FREE]
+        z[S.MAIL_FREE] = i
+        i = following
+
+
+@nb.njit(cache=True)
+def end(z, g, f, p):
+    """The slot of an exiting process becomes free."""
+    row = process(z, p)
+    if z[row + P.MAIL_FIRST] >= 0:
+        drop_mail(z, g, f, p)
+    z[row + P.STATE] = P.FREE
+    z[row + P.NEXT] = z[S.FREE_FIRST]
+    z[S.FREE_FIRST] = p
+    z[S.LIVE] -= 1
+    z[N.COMPLETED] += 1

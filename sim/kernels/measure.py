@@ -1,0 +1,129 @@
+"""What is measured while a lane runs (DESIGN §10)."""
+
+import numba as nb
+
+from sim.kernels import bits, log, queues
+from sim.kernels.rows import mask, core, process
+from sim.layout import core as C
+from sim.layout import counter as N
+from sim.layout import lane as S
+from sim.layout import parameter as K
+from sim.layout import process as P
+
+
+@nb.njit(cache=True)
+def enter(z, g, f, c):
+    """One more process on core c. AREA + load x t is the load integral, so a change costs one subtraction."""
+    z[core(z, c) + C.AREA] -= z[S.NOW_NS]
+
+
+@nb.njit(cache=True)
+def leave(z, g, f, c):
+    """One process less on core c."""
+    z[core(z, c) + C.AREA] += z[S.NOW_NS]
+
+
+@nb.njit(cache=True)
+def wasted_cores(z, g, f):
+    """IDLE cores that are allowed to run some queued process, with masks."""
+    if z[z[S.MASK_WAITING]] > 0:
+        return z[S.NUM_IDLE]
+    for j in range(z[S.WORDS]):
+        z[z[S.SCRATCH] + j] = 0
+    for i in range(1, z[S.NUM_MASKS]):
+        if z[z[S.MASK_WAITING] + i] > 0:
+            for j in range(z[S.WORDS]):
+                z[z[S.SCRATCH] + j] |= z[mask(z, i) + j] & z[z[S.IDLE_SET] + j]
+    return bits.count(z, z[S.SCRATCH])
+
+
+@nb.njit(cache=True)
+def advance(z, g, f, t):
+    """Integrate idle and wasted core time up to t; the state has not changed since the last event."""
+    elapsed = t - z[S.NOW_NS]
+    z[S.NOW_NS] = t
+    if elapsed > 0 and z[S.NUM_IDLE] > 0:
+        z[N.IDLE_NS] += elapsed * z[S.NUM_IDLE]
+        if z[S.NUM_WAITING] > 0:
+            wasted = wasted_cores(z, g, f) if z[K.HAS_MASKS] else z[S.NUM_IDLE]
+            z[N.WASTED_NS] += elapsed * wasted
+            z[S.PERIOD_WASTED_NS] += elapsed * wasted
+
+
+@nb.njit(cache=True)
+def bucket(x):
+    """Histogram bucket of x >= 0: exact below 64, then 64 a factor of two."""
+    e = 0
+    while (x >> e) >= 128:
+        e += 8
+    while e > 0 and (x >> (e - 1)) < 128:
+        e -= 1
+    return 64 * e + (x >> e)
+
+
+@nb.njit(cache=True)
+def end_activation(z, g, f, p):
+    """Book sojourn, waiting and slowdown of the activation of p that ends now."""
+    row = process(z, p)
+    sojourn = z[S.NOW_NS] - z[row + P.START_NS]
+    slowdown = (sojourn << 10) // max(1, z[row + P.IDEAL_NS])
+    z[N.ACTIVATIONS] += 1
+    z[N.SOJOURN_SUM_NS] += sojourn
+    z[N.WAITING_SUM_NS] += z[row + P.WAIT_NS]
+    z[N.SLOWDOWN_SUM_Q10] += slowdown
+    z[z[S.HISTOGRAMS] + N.SOJOURN * N.HISTOGRAM_WIDTH + bucket(sojourn)] += 1
+    z[z[S.HISTOGRAMS] + N.WAITING * N.HISTOGRAM_WIDTH + bucket(z[row + P.WAIT_NS])] += 1
+    z[z[S.HISTOGRAMS] + N.SLOWDOWN * N.HISTOGRAM_WIDTH + bucket(slowdown)] += 1
+
+
+@nb.njit(cache=True)
+def restart(z, g, f):
+    """Begin to measure: counters to zero, running segments counted from now."""
+    t = z[S.NOW_NS]
+    for i in range(N.WIDTH):
+        z[N.BASE + i] = 0
+    for i in range(3 * N.HISTOGRAM_WIDTH):
+        z[z[S.HISTOGRAMS] + i] = 0
+    for c in range(z[K.NUM_CORES]):
+        z[core(z, c) + C.BUSY_NS] = z[core(z, c) + C.SEGMENT_NS] - t if z[core(z, c) + C.STATE] == C.RUNNING else 0
+    z[S.MEASURING] = 1
+
+
+@nb.njit(cache=True)
+def end_window(z, g, f):
+    """Jain's fairness index (Jain, Chiu and Hawe 1984) of the window's load areas, and a new window."""
+    t = z[S.NOW_NS]
+    n = z[K.NUM_CORES]
+    total, squares = 0.0, 0.0
+    for c in range(n):
+        present = queues.load(z, c) * t
+        area = float(z[core(z, c) + C.AREA] + present)
+        z[core(z, c) + C.AREA] = -present
+        total += area
+        squares += area * area
+    if z[S.MEASURING] == 1 and total > 0.0:
+        index = total * total / (n * squares)
+        # in fixed point, so that the sum does not depend on its order
+        z[S.JAIN_Q32] += int(index * 4294967296.0 + 0.5)
+        z[S.JAIN_WINDOWS] += 1
+
+
+@nb.njit(cache=True)
+def window(z, g, f):
+    """Handle the end of a metric window; the first one ends the warm-up."""
+    log.note(z, g, f, log.WINDOW, -1, -1, z[S.WINDOWS], 0)
+    end_window(z, g, f)
+    if z[S.MEASURING] == 0:
+        restart(z, g, f)
+    z[S.WINDOWS] += 1
+    z[S.NEXT_WINDOW_NS] += z[K.WINDOW_NS]
+
+
+@nb.njit(cache=True)
+def finish(z, g, f):
+    """At the horizon: count the part of the running segments that lies before it."""
+    t = z[S.NOW_NS]
+    for c in range(z[K.NUM_CORES]):
+        if z[core(z, c) + C.STATE] == C.RUNNING:
+            z[core(z, c) + C.BUSY_NS] += t - z[core(z, c) + C.SEGMENT_NS]
+        z[N.BUSY_NS] += z[core(z, c) + C.BUSY_NS]

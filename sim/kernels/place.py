@@ -1,0 +1,97 @@
+"""Placement: the run queue proposed for a new or a woken process (DESIGN §5)."""
+
+import numba as nb
+
+from sim.kernels import bits, draw, queues
+from sim.kernels.rows import core, mask, process
+from sim.layout import core as C
+from sim.layout import lane as S
+from sim.layout import parameter as K
+from sim.layout import policy as R
+from sim.layout import process as P
+
+PLACEMENT_STREAM = 4
+
+
+@nb.njit(cache=True)
+def allowed_near(z, g, f, p, proposal):
+    """The proposal, or for a strict process outside its mask the first allowed core in cyclic-nearest order."""
+    row = process(z, p)
+    if z[row + P.AFFINITY] != P.STRICT or bits.has(z, mask(z, z[row + P.MASK]), proposal):
+        return proposal
+    return bits.nearest(z, mask(z, z[row + P.MASK]), z[S.ALL_CORES], proposal)
+
+
+@nb.njit(cache=True)
+def random_core(z, g, f):
+    """A core drawn from the placement stream of the policy."""
+    bits_ = draw.mix(draw.mix(z[K.KEY], PLACEMENT_STREAM), z[S.PLACEMENT_DRAWS])
+    z[S.PLACEMENT_DRAWS] += 1
+    return draw.below(bits_, z[K.NUM_CORES])
+
+
+@nb.njit(cache=True)
+def least_loaded(z, g, f, p, reference, within):
+    """Least loaded of the allowed cores in the set `within`; ties: the reference, then cyclic-nearest. -1 if none.
+
+    A load of zero is an IDLE core and nothing else, so while some core is idle the sets answer without a scan.
+    """
+    row = process(z, p)
+    allowed = mask(z, z[row + P.MASK]) if z[row + P.AFFINITY] == P.STRICT else z[S.ALL_CORES]
+    if z[S.NUM_IDLE] > 0:
+        if bits.has(z, z[S.IDLE_SET], reference) and bits.has(z, allowed, reference) and bits.has(z, within, reference):
+            return reference
+        for i in range(z[S.WORDS]):
+            z[z[S.SCRATCH] + i] = z[z[S.IDLE_SET] + i] & z[within + i]
+        found = bits.nearest(z, z[S.SCRATCH], allowed, reference)
+        if found >= 0:
+            return found
+    n = z[K.NUM_CORES]
+    best, best_rank = -1, 0
+    for c in range(n):
+        if bits.has(z, allowed, c) and bits.has(z, within, c):
+            step = c - reference if c >= reference else c - reference + n
+            d = bits.distance(z, reference, c) if c != reference else -1
+            rank = (queues.load(z, c) * 5 + d + 1) * n + step
+            if best < 0 or rank < best_rank:
+                best, best_rank = c, rank
+    return best
+
+
+@nb.njit(cache=True)
+def best_of(z, g, f, p):
+    """The least loaded of `choices` random cores; ties to the first drawn (Mitzenmacher 2001, power of d choices)."""
+    best = allowed_near(z, g, f, p, random_core(z, g, f))
+    for _ in range(1, z[K.CHOICES]):
+        other = allowed_near(z, g, f, p, random_core(z, g, f))
+        if queues.load(z, other) < queues.load(z, best):
+            best = other
+    return best
+
+
+@nb.njit(cache=True)
+def numa_local(z, g, f, p, reference):
+    """Least loaded core of the process's home node, of the reference's if it has none; else of the machine."""
+    home = z[process(z, p) + P.HOME]
+    if home < 0:
+        home = z[core(z, reference) + C.NODE]
+    found = least_loaded(z, g, f, p, reference, z[S.NODE_SETS] + home * z[S.WORDS])
+    return found if found >= 0 else least_loaded(z, g, f, p, reference, z[S.ALL_CORES])
+
+
+@nb.njit(cache=True)
+def propose(z, g, f, p, rule, reference):
+    """Core proposed by a placement rule; `reference` is the parent's, the start or the last core."""
+    if rule == R.PARENT:
+        return allowed_near(z, g, f, p, reference)
+    if rule == R.ROUND_ROBIN:
+        c = z[S.ROUND_ROBIN] % z[K.NUM_CORES]
+        z[S.ROUND_ROBIN] += 1
+        return allowed_near(z, g, f, p, c)
+    if rule == R.RANDOM:
+        return allowed_near(z, g, f, p, random_core(z, g, f))
+    if rule == R.LEAST_LOADED:
+        return least_loaded(z, g, f, p, reference, z[S.ALL_CORES])
+    if rule == R.BEST_OF:
+        return best_of(z, g, f, p)
+    return numa_local(z, g, f, p, reference)

@@ -1,0 +1,1 @@
+"""Names of the columns of the kernel's int64 tables; no code."""

@@ -1,0 +1,71 @@
+"""Positions of a lane's counters in the arena, behind its scalars: what it counts from the end of its warm-up."""
+
+from sim.layout import lane as S
+
+BASE = S.WIDTH
+
+NAMES = (
+    "event_count", "dispatch_count", "preemption_count", "migration_count", "migration_attempt_count",
+    "denied_offline", "denied_mask", "denied_capacity", "denied_memory", "denied_process_limit",
+    "denied_core_limit", "denied_system_limit", "denied_storm", "denied_burst", "denied_benefit",
+    "migrations_wake", "migrations_steal", "migrations_balance",
+    "migrations_same_core", "migrations_same_cluster", "migrations_same_node", "migrations_other_node",
+    "estimated_cycles", "realised_cycles", "direct_ns", "refill_ns", "remote_ns", "busy_ns", "wasted_ns",
+    "idle_ns", "created_count", "completed_count", "activation_count", "refused_count",
+    "lost_message_count", "message_count", "storm_count", "failed_steal_count", "adjustment_count",
+    "reductions", "sojourn_sum_ns", "waiting_sum_ns", "slowdown_sum_q10", "lines_touched", "lines_refilled",
+    "messages_same_core", "messages_same_cluster", "messages_same_node", "messages_other_node",
+    "local_reds", "remote_reds", "away_ns", "estimated_same_core", "estimated_same_cluster",
+    "estimated_same_node", "estimated_other_node", "realised_same_core", "realised_same_cluster",
+    "realised_same_node", "realised_other_node", "local_latency_ns", "remote_latency_ns",
+)  # fmt: skip
+_AT = {name: BASE + position for position, name in enumerate(NAMES)}
+
+EVENTS = _AT["event_count"]
+DISPATCHES = _AT["dispatch_count"]
+PREEMPTIONS = _AT["preemption_count"]
+MIGRATIONS = _AT["migration_count"]
+ATTEMPTS = _AT["migration_attempt_count"]
+DENIED = _AT["denied_offline"]  # .. denied_benefit, in the order of checks
+BY_MECHANISM = _AT["migrations_wake"]  # .. migrations_balance
+BY_DISTANCE = _AT["migrations_same_core"]  # .. migrations_other_node
+ESTIMATED_CYCLES = _AT["estimated_cycles"]
+REALISED_CYCLES = _AT["realised_cycles"]
+DIRECT_NS = _AT["direct_ns"]
+REFILL_NS = _AT["refill_ns"]
+REMOTE_NS = _AT["remote_ns"]
+BUSY_NS = _AT["busy_ns"]
+WASTED_NS = _AT["wasted_ns"]
+IDLE_NS = _AT["idle_ns"]
+CREATED = _AT["created_count"]
+COMPLETED = _AT["completed_count"]
+ACTIVATIONS = _AT["activation_count"]
+REFUSED = _AT["refused_count"]
+LOST_MESSAGES = _AT["lost_message_count"]
+MESSAGES = _AT["message_count"]
+STORMS = _AT["storm_count"]
+FAILED_STEALS = _AT["failed_steal_count"]
+ADJUSTMENTS = _AT["adjustment_count"]
+REDUCTIONS = _AT["reductions"]
+SOJOURN_SUM_NS = _AT["sojourn_sum_ns"]
+WAITING_SUM_NS = _AT["waiting_sum_ns"]
+SLOWDOWN_SUM_Q10 = _AT["slowdown_sum_q10"]
+LINES_TOUCHED = _AT["lines_touched"]
+LINES_REFILLED = _AT["lines_refilled"]
+MESSAGES_BY_DISTANCE = _AT["messages_same_core"]
+LOCAL_REDS = _AT["local_reds"]
+REMOTE_REDS = _AT["remote_reds"]
+AWAY_NS = _AT["away_ns"]
+ESTIMATED_BY_DISTANCE = _AT["estimated_same_core"]
+REALISED_BY_DISTANCE = _AT["realised_same_core"]
+LOCAL_LATENCY_NS = _AT["local_latency_ns"]
+REMOTE_LATENCY_NS = _AT["remote_latency_ns"]
+WIDTH = 64
+assert len(NAMES) <= WIDTH
+
+# reasons of denial, in the order of the checks (DESIGN §6)
+OFFLINE, OUTSIDE_MASK, CAPACITY, MEMORY, PROCESS_LIMIT, CORE_LIMIT, SYSTEM_LIMIT, STORM, BURST, BENEFIT = range(10)
+PASSED = -1
+WAKE, STEAL, BALANCE = 0, 1, 2
+SOJOURN, WAITING, SLOWDOWN = 0, 1, 2  # histograms
+HISTOGRAM_WIDTH = 64 * 58

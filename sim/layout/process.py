@@ -1,0 +1,63 @@
+"""Columns of a process row in the arena: row(z, p) + column, int64.
+
+The rows are the kernel's hot memory: columns that one dispatch touches share the first cache lines (64 bytes = 8
+columns), rare ones come last. Identity across reuse of a slot is SERIAL, the lane's number of creation.
+"""
+
+# --- queueing and running: every dispatch ---------------------------------------------------------------------
+NEXT = 0  # next slot in the run queue, or NONE
+PREV = 1  # previous slot in the run queue, or NONE
+REMAINING = 2  # reductions left of the current run step
+PC = 3  # next step of the program (row of the step table, or of the replay)
+KEY = 4  # random key, uint64 bits
+DRAWS = 5  # draws taken from the key
+STATE = 6  # FREE .. EDGE
+READY_NS = 7  # when it was queued
+# --- accounting of the current activation ---------------------------------------------------------------------
+CLASS = 8
+LAST_CORE = 9  # core it last ran on, or NONE
+HOME = 10  # NUMA node of its memory, or NONE
+LEVEL = 11  # run-queue level: 0 max, 1 high, 2 normal and low
+SKIP = 12  # low-skip count while queued
+START_NS = 13  # start of the activation
+WAIT_NS = 14  # waiting time in the activation
+IDEAL_NS = 15  # run time on the fastest core in the activation
+# --- migration ------------------------------------------------------------------------------------------------
+DEBT_NS = 16  # direct cost still to pay
+REFILL_LINES = 17  # cache lines still to fetch
+REFILL_PRICE = 18  # ns of one line, Q10
+FOOTPRINT = 19  # footprint of its core when its last slice began, bytes
+MIGRATIONS = 20
+LAST_MIGRATION_NS = 21
+MASK = 22  # row of the mask table
+AFFINITY = 23  # NO_AFFINITY, PREFERRED, STRICT
+# --- identity and messages ------------------------------------------------------------------------------------
+QUEUE_CORE = 24  # core whose queue holds it
+NUMBER = 25  # number of creation in its class
+PARENT = 26  # slot of the parent, or NONE
+PARENT_SERIAL = 27
+SERIAL = 28
+WORKING_SET = 29  # bytes
+MAIL_FIRST = 30
+MAIL_LAST = 31
+MAIL_COUNT = 32
+SENDER = 33  # of the last message taken
+SENDER_SERIAL = 34
+SENDER_CALL = 35  # call number of that message, 0 = not a call
+NEED = 36  # messages waited for, or the edge
+CALL = 37  # number of the current or last call
+IS_CALLING = 38  # 1 from the request until the reply
+COPY = 39  # replay: copy
+TRACE_PROCESS = 40  # replay: process of the trace
+LOW = 41  # 1 if its priority is low
+# --- warm history: four caches visited before ---------------------------------------------------------------------
+VISITED = 42  # .. 45: physical core, or NONE
+VISITED_FOOTPRINT = 46  # .. 49
+VISITED_NEXT = 50  # entry to overwrite next
+WINDOW_POSITION = 51  # in the process's ring of migration times
+WIDTH = 56
+
+NONE = -1
+FREE, READY, RUNNING, BLOCKED, WAITING, CALLING, EDGE = 0, 1, 2, 3, 4, 5, 6
+NO_AFFINITY, PREFERRED, STRICT = 0, 1, 2
+VISITS = 4

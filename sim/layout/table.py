@@ -1,0 +1,19 @@
+"""Header of the read-only tables: where each begins in the int64 array g, or in the float64 array f."""
+
+STEPS = 0
+CLASSES = 1
+REPLAY_OP = 2
+REPLAY_VALUE = 3
+REPLAY_PEER = 4
+REPLAY_FIRST = 5
+STRETCH_Q16 = 6  # (class, node, home)
+MEMORY_NS = 7  # (node, node)
+PAIR_NS = 8  # (core, core), if measured
+LATENCY_NS = 9  # four, by distance class
+DECAY_Q16 = 10
+NUM_NODES = 11
+NUM_CORES = 12
+DRAWS = 13  # in f
+NUMBERS = 14  # in f, (class, CLASS_NUMBER_WIDTH)
+VALUES = 15  # in f
+WIDTH = 16

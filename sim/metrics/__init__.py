@@ -1,0 +1,1 @@
+"""From what a lane counted to what it means: one row of named numbers a lane."""

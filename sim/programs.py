@@ -1,0 +1,275 @@
+"""Workload specifications to step, class, distribution and mask tables."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from sim.layout import step as T
+from sim.masks import all_cores, mask_words
+from sim.spec import workload as names
+from sim.spec.base import SpecError
+from sim.spec.simulation import Simulation
+from sim.spec.workload import Affinity, Distribution, Memory, ProcessClass, Replay, Workload
+from sim.topology.model import Topology
+
+
+
+class ProgramTables(NamedTuple):
+    """A workload as tables.
+
+    steps   : int64 (step, STEP_WIDTH); classes : int64 (class, CLASS_WIDTH)
+    numbers : float64 (class, CLASS_NUMBER_WIDTH); draws : float64 (distribution, DRAW_WIDTH)
+    values  : float64 (value,) of empirical distributions; masks : uint64 words each, the first is every core
+    replay_op, replay_value, replay_peer : (operation,) of the trace, or one zero
+    replay_first : (trace process + 1,) first operation of each
+    """
+
+    steps: np.ndarray
+    classes: np.ndarray
+    numbers: np.ndarray
+    draws: np.ndarray
+    values: np.ndarray
+    masks: list[np.ndarray]
+    replay_op: np.ndarray
+    replay_value: np.ndarray
+    replay_peer: np.ndarray
+    replay_first: np.ndarray
+
+
+LEVELS = {"max": 0, "high": 1, "normal": 2, "low": 2}
+
+
+class Tables:
+    """Distribution, value and mask tables while they grow."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.draws: list[list[float]] = []
+        self.values: list[float] = []
+        self.masks: list[np.ndarray] = [all_cores(topology)]
+
+    def draw(self, spec: Distribution) -> int:
+        """Row of a distribution."""
+        row = [float(names.KINDS.index(spec.kind)), *self.numbers(spec)]
+        self.draws.append(row + [0.0] * (T.DRAW_WIDTH - len(row)))
+        return len(self.draws) - 1
+
+    def numbers(self, spec: Distribution) -> list[float]:
+        """The kernel's parameters of a distribution (DESIGN §2)."""
+        kind = spec.kind
+        if kind in ("deterministic", "exponential"):
+            return [float(spec.mean or 0.0)]
+        if kind == "uniform":
+            return [float(spec.low or 0.0), float(spec.high or 0.0)]
+        if kind == "empirical":
+            first = len(self.values)
+            self.values.extend(float(v) for v in spec.values or ())
+            return [float(first), float(len(spec.values or ()))]
+        if kind == "bounded_pareto":
+            low, high, shape = float(spec.low or 0), float(spec.high or 0), float(spec.shape or 0)
+            return [low, shape, 1.0 - math.exp(shape * math.log(low / high))]
+        mean = float(spec.mean or 0.0)
+        if kind == "weibull":
+            shape = float(spec.shape or 1.0)
+            return [mean / math.gamma(1.0 + 1.0 / shape), shape]
+        cv = float(spec.cv or 0.0)
+        if kind == "lognormal":
+            s2 = math.log(1.0 + cv * cv)
+            return [math.log(mean) - s2 / 2, math.sqrt(s2)]
+        p = (1.0 + math.sqrt((cv * cv - 1.0) / (cv * cv + 1.0))) / 2
+        return [p, mean / (2 * p), mean / (2 * (1.0 - p))]
+
+    def mask(self, affinity: Affinity, where: str) -> int:
+        """Row of a class's mask; row 0 is every core."""
+        if affinity.cores is None:
+            return 0
+        self.masks.append(mask_words(self.topology, affinity.cores, where))
+        return len(self.masks) - 1
+
+
+def mean_of(spec: Distribution) -> float:
+    """Expected value of a distribution, before rounding to whole numbers."""
+    if spec.mean is not None:
+        return float(spec.mean)
+    if spec.values is not None:
+        return sum(spec.values) / len(spec.values)
+    low, high = float(spec.low or 0), float(spec.high or 0)
+    if spec.kind == "uniform":
+        return (low + high) / 2
+    a = float(spec.shape or 1.0)
+    if abs(a - 1.0) < 1e-9:
+        return low * math.log(high / low) / (1 - low / high)
+    return low**a / (1 - (low / high) ** a) * a / (a - 1) * (low ** (1 - a) - high ** (1 - a))
+
+
+def run_mean(kind: ProcessClass) -> float:
+    """Mean demand of a run step of the class, reductions; 1 without any."""
+    runs = [mean_of(step.draw) for step in kind.program if step.op == "run" and step.draw]
+    return max(1.0, sum(runs) / len(runs)) if runs else 1.0
+
+
+def demand_of(workload: Workload, index: int, depth: int = 0) -> float:
+    """Mean reductions that one process of a class brings, its children included."""
+    if depth > len(workload.classes):
+        raise SpecError(
+            f"classes.{index}.arrival.load", workload.classes[index].name, "a class whose children end", "give rate_per_s"
+        )
+    total = 0.0
+    kinds = [kind.name for kind in workload.classes]
+    for step in workload.classes[index].program:
+        if step.op == "run" and step.draw:
+            total += mean_of(step.draw)
+        elif step.op == "spawn" and step.to:
+            total += step.count * demand_of(workload, kinds.index(step.to), depth + 1)
+    return total
+
+
+def capacity_reds_per_s(topology: Topology, ns_per_reduction: float) -> float:
+    """Reductions a second that the whole machine can do."""
+    return float(topology.core_speed.sum()) * 1e9 / ns_per_reduction
+
+
+def class_row(workload: Workload, index: int, tables: Tables, first_step: int, base: int) -> list[int]:
+    """One row of the class table."""
+    kind = workload.classes[index]
+    row = [0] * T.CLASS_WIDTH
+    row[T.FIRST_STEP] = first_step
+    row[T.END_STEP] = first_step + len(kind.program)
+    row[T.POPULATION] = kind.count
+    row[T.BASE] = base
+    row[T.GROUP_SIZE] = kind.group_size
+    row[T.LEVEL] = LEVELS[kind.priority]
+    row[T.LOW] = int(kind.priority == "low")
+    row[T.MASK] = tables.mask(kind.affinity, f"workload.classes.{index}.affinity.cores")
+    row[T.AFFINITY] = names.AFFINITIES.index(kind.affinity.type)
+    row[T.START] = names.STARTS.index(kind.start)
+    row[T.ARRIVAL] = names.ARRIVALS.index(kind.arrival.kind)
+    row[T.WORKING_SET] = kind.memory.working_set_bytes
+    row[T.DENSITY_Q16] = density_q16(kind.memory)
+    row[T.EXPECTED_REDS] = math.floor(run_mean(kind) + 0.5)
+    return row
+
+
+def density_q16(memory: Memory) -> int:
+    """Cache lines touched a reduction, Q16."""
+    return math.floor(memory.lines_per_reduction * 65536 + 0.5)
+
+
+def class_numbers(workload: Workload, index: int, topology: Topology) -> list[float]:
+    """Overlap, and the mean times of the arrival process."""
+    kind = workload.classes[index]
+    arrival = kind.arrival
+    mean_ns = 0.0
+    if arrival.rate_per_s is not None:
+        mean_ns = 1e9 / arrival.rate_per_s
+    elif arrival.load is not None:
+        demand = demand_of(workload, index)
+        if demand <= 0:
+            raise SpecError(f"workload.classes.{index}.arrival.load", arrival.load, "left out for a class that never runs", "give rate_per_s")
+        rate = arrival.load * capacity_reds_per_s(topology, workload.ns_per_reduction) / demand
+        if arrival.kind == "on_off":
+            rate *= (arrival.on_ns + arrival.off_ns) / arrival.on_ns
+        mean_ns = 1e9 / rate
+    if 0 < mean_ns < 1e-3:
+        raise SpecError(f"workload.classes.{index}.arrival", mean_ns, "at most 10^12 arrivals a second")
+    return [kind.memory.overlap, mean_ns, float(arrival.on_ns), float(arrival.off_ns)]
+
+
+def step_rows(workload: Workload, tables: Tables) -> list[list[int]]:
+    """The step table of all classes, one after the other."""
+    kinds = [kind.name for kind in workload.classes]
+    rows = []
+    for kind in workload.classes:
+        for step in kind.program:
+            row = [0] * T.STEP_WIDTH
+            row[T.OP] = names.OPS.index(step.op)
+            row[T.DRAW] = tables.draw(step.draw) if step.draw else -1
+            row[T.TARGET] = kinds.index(step.to) if step.to else -1
+            row[T.PICK] = names.PICKS.index(step.pick)
+            row[T.COUNT] = step.count
+            rows.append(row)
+    return rows
+
+
+def program_of(topology: Topology, workload: Workload) -> ProgramTables:
+    """The tables of a workload of process classes.
+
+    Raises
+    ------
+    SpecError for a mask without a core of this machine, or a `load` of a class that has no finite demand
+    """
+    tables = Tables(topology)
+    steps = step_rows(workload, tables)
+    classes, first_step, base = [], 0, 0
+    for index, kind in enumerate(workload.classes):
+        classes.append(class_row(workload, index, tables, first_step, base))
+        first_step += len(kind.program)
+        base += kind.count
+    numbers = [class_numbers(workload, index, topology) for index in range(len(workload.classes))]
+    return ProgramTables(
+        steps=np.array(steps, np.int64),
+        classes=np.array(classes, np.int64),
+        numbers=np.array(numbers, np.float64),
+        draws=np.array(tables.draws or [[0.0] * T.DRAW_WIDTH], np.float64),
+        values=np.array(tables.values or [0.0], np.float64),
+        masks=tables.masks,
+        replay_op=np.zeros(1, np.int8),
+        replay_value=np.zeros(1, np.int64),
+        replay_peer=np.zeros(1, np.int32),
+        replay_first=np.zeros(2, np.int64),
+    )
+
+
+def copies_of(topology: Topology, replay: Replay) -> int:
+    """Copies of the trace that give its offered load on this machine, at least 1."""
+    if replay.copies is not None:
+        return replay.copies
+    offered = replay.trace.run_total_ns() / replay.trace.window_ns
+    if offered <= 0:
+        raise SpecError("workload.load", replay.load, "left out for a trace that never runs", "give copies")
+    return max(1, math.floor(float(replay.load or 0) * float(topology.core_speed.sum()) / offered + 0.5))
+
+
+def replay_program(topology: Topology, replay: Replay, simulation: Simulation) -> ProgramTables:
+    """The tables of a replayed trace; run times become reductions.
+
+    Raises
+    ------
+    SpecError for a horizon behind the end of the trace, a mask without a core, or more than 4096 copies
+    """
+    trace = replay.trace
+    if simulation.horizon_ns > trace.window_ns + replay.stagger_ns:
+        raise SpecError(
+            "simulation.horizon_ns", simulation.horizon_ns,
+            f"at most {trace.window_ns} (the trace's window) + stagger_ns", "shorten it, or record a longer trace",
+        )
+    copies = copies_of(topology, replay)
+    if copies > 4096:
+        raise SpecError("workload.load", replay.load, f"at most {replay.load and replay.load * 4096 / copies:.3g} here (4096 copies)")
+    tables = Tables(topology)
+    offsets = trace.process_offsets()
+    runs = trace.op == 1
+    value = np.array(trace.value, np.int64)
+    value[runs] = np.maximum(1, np.rint(value[runs] / trace.ns_per_reduction)).astype(np.int64)
+    present = int((trace.peer[offsets[:-1]] < 0).sum())
+    row = [0] * T.CLASS_WIDTH
+    row[T.POPULATION] = present * copies
+    row[T.GROUP_SIZE] = copies
+    row[T.LEVEL] = LEVELS["normal"]
+    row[T.MASK] = tables.mask(replay.affinity, "workload.affinity.cores")
+    row[T.AFFINITY] = names.AFFINITIES.index(replay.affinity.type)
+    row[T.DENSITY_Q16] = density_q16(replay.memory)
+    row[T.EXPECTED_REDS] = max(1, math.floor(float(value[runs].mean()) + 0.5)) if runs.any() else 1
+    return ProgramTables(
+        steps=np.zeros((1, T.STEP_WIDTH), np.int64),
+        classes=np.array([row], np.int64),
+        numbers=np.array([[replay.memory.overlap, 0.0, 0.0, 0.0]], np.float64),
+        draws=np.zeros((1, T.DRAW_WIDTH), np.float64),
+        values=np.zeros(1, np.float64),
+        masks=tables.masks,
+        replay_op=np.ascontiguousarray(trace.op, np.int8),
+        replay_value=value,
+        replay_peer=np.ascontiguousarray(trace.peer, np.int32),
+        replay_first=np.ascontiguousarray(offsets, np.int64),
+    )

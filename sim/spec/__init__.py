@@ -1,0 +1,1 @@
+"""Frozen, validated, user-facing specifications."""

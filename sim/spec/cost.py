@@ -1,0 +1,43 @@
+"""Cost models: what a migration, a dispatch and a message cost (design §2.6)."""
+
+from dataclasses import dataclass
+
+from sim.spec.base import Spec, SpecError, choice, number, other
+
+KINDS = ("flat", "cache")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost(Spec):
+    """Prices in cycles of the destination core, by distance class where a field is a list of four.
+
+    The classes are: same core, same cluster, other cluster in the node, other node.
+
+    flat : context_switch + synchronisation[d] + misses[d] x miss_cycles + remote_accesses[d] x
+           remote_access_cycles + numa_crossing_cycles if d is "other node"; nothing at the same core.
+    cache: context_switch + line transfers (sync_lines) at the measured latency, then the working set, bounded by
+           the private cache, fetched once as a debt; see sim/DESIGN.md §7.
+    """
+
+    kind: str = choice("cache", KINDS, "flat = a table by distance; cache = mechanistic")
+    dispatch_cycles: int = number(300, 0, 10**9, "putting another process on a core", unit="cycles")
+    wake_ns: int = number(3000, 0, 10**9, "waking a sleeping core", unit="ns")
+    context_switch_cycles: int = number(150, 0, 10**9, "direct part of a migration", unit="cycles")
+    synchronisation_cycles: tuple[int, ...] = other("flat: locks and flags", default=(0, 50, 80, 120))
+    misses: tuple[int, ...] = other("flat: cache misses after a move", default=(0, 1, 3, 4))
+    miss_cycles: int = number(200, 0, 10**6, "flat: one cache miss", unit="cycles")
+    remote_accesses: tuple[int, ...] = other("flat: remote accesses after a move", default=(0, 0, 0, 1))
+    remote_access_cycles: int = number(350, 0, 10**6, "flat: one remote access", unit="cycles")
+    numa_crossing_cycles: int = number(1000, 0, 10**9, "flat: leaving the node", unit="cycles")
+    sync_lines: int = number(3, 0, 1000, "cache: cache-line transfers of a run-queue move")
+    remote_memory: bool = other("heap far from its node slows memory-bound work", default=True)
+    message_cycles: tuple[int, ...] = other("a message, paid by its sender", default=(0, 0, 0, 0))
+
+    def check(self) -> None:
+        for name in ("synchronisation_cycles", "misses", "remote_accesses", "message_cycles"):
+            value = getattr(self, name)
+            good = isinstance(value, (tuple, list)) and len(value) == 4
+            good = good and all(type(v) is int and 0 <= v <= 10**6 for v in value)
+            if not good:
+                raise SpecError(name, value, "four whole numbers between 0 and 1000000, one a distance class")
+            object.__setattr__(self, name, tuple(value))

@@ -1,0 +1,84 @@
+"""A topology and a workload to the read-only tables of the kernel."""
+
+import numpy as np
+
+from sim.layout import core as C
+from sim.layout import step as T
+from sim.layout import table as G
+from sim.layout.bundles import Tables
+from sim.masks import words_of
+from sim.programs import ProgramTables
+from sim.spec.workload import Memory
+from sim.topology.model import Topology
+
+DECAY_STEPS = 385
+
+
+def sets_of(ids: np.ndarray, count: int) -> list[np.ndarray]:
+    """The set of cores of each id 0..count-1, as int64 words."""
+    return [words_of(ids == i) for i in range(count)]
+
+
+def core_table(topology: Topology, ns_per_reduction: float) -> np.ndarray:
+    """Facts of the machine in the columns of a core row, int64 (core, core.WIDTH)."""
+    table = np.zeros((topology.num_cores, C.WIDTH), np.int64)
+    table[:, C.BASE_Q20] = np.maximum(1, np.rint(ns_per_reduction / topology.core_speed * 2**20))
+    table[:, C.FREQUENCY_MHZ] = topology.core_frequency_mhz
+    table[:, C.NODE] = topology.core_node
+    table[:, C.CLUSTER] = topology.core_cluster
+    table[:, C.SMT] = topology.core_smt
+    _, first = np.unique(topology.core_smt, return_index=True)
+    table[:, C.SMT_FIRST] = first[topology.core_smt]
+    table[:, C.PRIVATE_BYTES] = topology.private_cache_bytes
+    return table
+
+
+def stretch_q16(topology: Topology, memories: list[Memory]) -> np.ndarray:
+    """How much remote memory slows a class, int64 (class, node, home), Q16 (DESIGN §3)."""
+    latency = topology.memory_latency_ns.astype(np.float64)
+    penalty = np.maximum(latency / np.maximum(np.diag(latency), 1e-9)[None, :] - 1.0, 0.0)
+    intensity = np.array([memory.intensity for memory in memories])
+    return np.rint((1.0 + intensity[:, None, None] * penalty[None, :, :]) * 65536).astype(np.int64)
+
+
+def tables_of(topology: Topology, program: ProgramTables, ns_per_reduction: float, memories: list[Memory]) -> Tables:
+    """Everything that the lanes of a batch read, packed into two flat arrays and two tables."""
+    n = topology.num_cores
+    pairs = topology.core_latency_ns
+    whole = [
+        (G.STEPS, program.steps), (G.CLASSES, program.classes),
+        (G.REPLAY_OP, program.replay_op), (G.REPLAY_VALUE, program.replay_value),
+        (G.REPLAY_PEER, program.replay_peer), (G.REPLAY_FIRST, program.replay_first),
+        (G.STRETCH_Q16, stretch_q16(topology, memories)), (G.MEMORY_NS, topology.memory_latency_ns),
+        (G.PAIR_NS, np.zeros(1) if pairs is None else pairs), (G.LATENCY_NS, topology.line_latency_ns),
+        (G.DECAY_Q16, np.rint(65536 * np.exp(-np.arange(DECAY_STEPS) / 32))),
+    ]  # fmt: skip
+    real = [(G.DRAWS, program.draws), (G.NUMBERS, program.numbers), (G.VALUES, program.values)]
+    header = np.zeros(G.WIDTH, np.int64)
+    header[G.NUM_NODES], header[G.NUM_CORES] = topology.num_nodes, n
+    packed, position = [], G.WIDTH
+    for name, array in whole:
+        header[name] = position
+        packed.append(np.ascontiguousarray(array, np.int64).ravel())
+        position += packed[-1].size
+    floats, position = [], 0
+    for name, array in real:
+        header[name] = position
+        floats.append(np.ascontiguousarray(array, np.float64).ravel())
+        position += floats[-1].size
+    num_smt, num_clusters = topology.num_physical_cores, topology.num_clusters
+    sets = [
+        words_of(np.ones(n, bool)), *sets_of(topology.core_smt, num_smt),
+        *sets_of(topology.core_cluster, num_clusters), *sets_of(topology.core_node, topology.num_nodes),
+        *program.masks,
+    ]  # fmt: skip
+    return Tables(
+        whole=np.concatenate([header, *packed]),
+        real=np.concatenate(floats),
+        cores=core_table(topology, ns_per_reduction),
+        sets=np.stack(sets).view(np.int64),
+        num_smt=num_smt, num_clusters=num_clusters, num_nodes=topology.num_nodes,
+        num_masks=len(program.masks), num_classes=program.classes.shape[0],
+        num_trace=program.replay_first.shape[0] - 1 if program.replay_op.size > 1 else 0,
+        num_edges=int((program.replay_op == T.WAIT_TRACE).sum()),
+    )  # fmt: skip

@@ -1,0 +1,43 @@
+"""The compiled kernel does what the naive simulator does, event for event."""
+
+import os
+from collections import Counter
+
+import pytest
+
+from tests.oracle.handmade import HANDMADE
+from tests.reference import LogCode
+from tests.reference.compare import difference, run_reference
+from tests.reference.scenarios import random_scenario
+
+SCENARIO_COUNT = int(os.environ.get("CORESHIFT_ORACLE_SCENARIOS", "150"))
+REPLAY_COUNT = max(1, SCENARIO_COUNT // 3)
+
+
+@pytest.mark.parametrize("name", HANDMADE)
+def test_handmade_scenario_agrees(name: str) -> None:
+    found = difference(HANDMADE[name])
+    assert found is None, found
+
+
+@pytest.mark.parametrize("seed", range(SCENARIO_COUNT))
+def test_random_workload_agrees(seed: int) -> None:
+    found = difference(random_scenario(seed, replay=False))
+    assert found is None, found
+
+
+@pytest.mark.parametrize("seed", range(REPLAY_COUNT))
+def test_random_replay_agrees(seed: int) -> None:
+    found = difference(random_scenario(seed, replay=True))
+    assert found is None, found
+
+
+def test_scenarios_reach_every_part_of_the_model() -> None:
+    counters: Counter[str] = Counter()
+    codes: set[int] = set()
+    for seed in range(150):
+        r = run_reference(random_scenario(seed))
+        counters.update(r.counters)
+        codes |= {entry[1] for entry in r.log}
+    assert codes == set(LogCode)
+    assert [name for name, value in counters.items() if value == 0] == []

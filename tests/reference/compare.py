@@ -1,0 +1,79 @@
+"""Hold the kernel against the naive simulator: log entry by entry, counters, histograms."""
+
+import sim
+from tests.reference.codes import LogCode
+from tests.reference.measure import COUNTERS
+from tests.reference.scenarios import Scenario
+from tests.reference.simulator import ReferenceResult, simulate_reference
+
+CAPACITY = 100_000
+HISTOGRAMS = ("sojourn", "waiting", "slowdown")
+ENTRIES_BEFORE = 5
+
+
+def run_reference(scenario: Scenario, log: bool = True, check=None) -> ReferenceResult:
+    """Simulate a scenario naively."""
+    s = scenario
+    parts = (s.topology, s.workload, s.policy, s.cost, s.simulation, s.seed, s.replicate)
+    return simulate_reference(*parts, log=log, check=check)
+
+
+def run_kernel(scenario: Scenario) -> tuple[list[tuple[int, ...]], dict]:
+    """Simulate a scenario with the compiled kernel."""
+    s = scenario
+    lane = sim.Lane(policy=s.policy, cost=s.cost, seed=s.seed, replicate=s.replicate)
+    log, counters = sim.simulate_logged(
+        s.topology, s.workload, lane, s.simulation, capacity=CAPACITY
+    )
+    return [tuple(int(x) for x in entry) for entry in log], counters
+
+
+def difference(scenario: Scenario) -> str | None:
+    """Compare both; describe the first difference, or give None."""
+    ours = run_reference(scenario)
+    their_log, their_counters = run_kernel(scenario)
+    found = log_difference(ours.log, their_log) or counter_difference(ours, their_counters)
+    return f"{found}\n\n{scenario.as_yaml()}" if found else None
+
+
+def log_difference(ours: list, theirs: list) -> str | None:
+    """Describe the first entry that differs, with those before it."""
+    for at, (mine, other) in enumerate(zip(ours, theirs, strict=False)):
+        if mine != other:
+            return report(ours, theirs, at)
+    if len(ours) != len(theirs):
+        return report(ours, theirs, min(len(ours), len(theirs)))
+    return None
+
+
+def report(ours: list, theirs: list, at: int) -> str:
+    """Write down both logs around an entry."""
+    lines = [f"first difference at entry {at} of {len(ours)} (reference) and {len(theirs)} (kernel)"]
+    lines.append("  (time_ns, code, core, process, a, b)")
+    lines += [f"  both      {show(entry)}" for entry in ours[max(0, at - ENTRIES_BEFORE) : at]]
+    for name, log in (("reference", ours), ("kernel   ", theirs)):
+        following = [show(entry) for entry in log[at : at + 3]] or ["(end)"]
+        lines += [f"  {name} {text}" for text in following]
+    return "\n".join(lines)
+
+
+def show(entry: tuple) -> str:
+    """Write an entry with the name of its code."""
+    time_ns, code, core, process, a, b = entry
+    name = LogCode(code).name if code in set(LogCode) else str(code)
+    return f"{time_ns:>9} {name:<8} core={core} process={process} a={a} b={b}"
+
+
+def counter_difference(ours: ReferenceResult, theirs: dict) -> str | None:
+    """Describe the counters and histograms that differ."""
+    lines = []
+    for name in COUNTERS:
+        if name not in theirs:
+            lines.append(f"  {name}: the kernel has none")
+        elif ours.counters[name] != theirs[name]:
+            lines.append(f"  {name}: reference {ours.counters[name]}, kernel {theirs[name]}")
+    for name in HISTOGRAMS:
+        mine, other = ours.histograms[name], theirs[f"histogram_{name}"]
+        if mine != other:
+            lines.append(f"  histogram {name}: reference {mine}, kernel {other}")
+    return "counters differ\n" + "\n".join(lines) if lines else None

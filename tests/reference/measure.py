@@ -1,0 +1,81 @@
+"""Counters, integrals over time, and histograms (DESIGN §10)."""
+
+from collections import Counter
+
+from tests.reference.codes import CoreState
+from tests.reference.numbers import histogram_bucket
+
+COUNTERS = """
+event_count dispatch_count preemption_count migration_count migration_attempt_count denied_mask
+denied_capacity denied_process_limit denied_core_limit denied_system_limit denied_storm
+denied_burst denied_benefit migrations_wake migrations_steal migrations_balance
+migrations_same_core migrations_same_cluster migrations_same_node migrations_other_node
+estimated_cycles realised_cycles direct_ns refill_ns remote_ns busy_ns wasted_ns idle_ns
+created_count completed_count activation_count refused_count lost_message_count message_count
+storm_count failed_steal_count adjustment_count reductions
+""".split()
+
+
+class Measure:
+    """What a lane has measured since the last reset, and what the adaptive rule looks at."""
+
+    def __init__(self, num_cores: int, window_ns: int) -> None:
+        self.num_cores, self.window_ns = num_cores, window_ns
+        self.period_overhead_ns = self.period_busy_ns = self.period_wasted_ns = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything measured (not what the adaptive rule looks at)."""
+        self.counters = Counter(dict.fromkeys(COUNTERS, 0))
+        self.histograms = {name: Counter() for name in ("sojourn", "waiting", "slowdown")}
+        self.busy_ns = [0] * self.num_cores
+        self.load_area = [0] * self.num_cores
+        self.jain_values: list[float] = []
+
+    def advance(self, cores, elapsed_ns: int) -> None:
+        """Add a stretch of time in which nothing changed."""
+        if elapsed_ns == 0:
+            return
+        queued = [process for core in cores for process in core.queued()]
+        for core in cores:
+            self.load_area[core.index] += core.load() * elapsed_ns
+            if core.state == CoreState.RUNNING:
+                self.busy_ns[core.index] += elapsed_ns
+                self.counters["busy_ns"] += elapsed_ns
+            elif core.state == CoreState.IDLE:
+                self.counters["idle_ns"] += elapsed_ns
+                # An idle core has no queue of its own: whatever is queued waits elsewhere.
+                if any(process.may_run_on(core.index) for process in queued):
+                    self.counters["wasted_ns"] += elapsed_ns
+                    self.period_wasted_ns += elapsed_ns
+
+    def end_window(self) -> None:
+        """Take Jain's index of the load of the cores over the window."""
+        total = sum(float(x) for x in self.load_area)
+        squares = sum(float(x) * float(x) for x in self.load_area)
+        if total > 0:
+            self.jain_values.append(total * total / (self.num_cores * squares))
+        self.load_area = [0] * self.num_cores
+
+    def end_activation(self, process, now: int) -> None:
+        """Record an activation that ends now."""
+        sojourn = now - process.activation_ns
+        slowdown = sojourn * 1024 // max(1, process.ideal_ns)
+        values = {"sojourn": sojourn, "waiting": process.waiting_ns, "slowdown": slowdown}
+        for name, value in values.items():
+            self.histograms[name][histogram_bucket(value)] += 1
+        self.counters["activation_count"] += 1
+
+    def book_segment(self, segment) -> None:
+        """Book what a segment that ends has cost."""
+        self.counters["reductions"] += segment.reds
+        self.counters["direct_ns"] += segment.direct_ns
+        self.counters["refill_ns"] += segment.refill_ns
+        self.counters["remote_ns"] += segment.remote_ns
+        overhead = segment.direct_ns + segment.refill_ns + segment.remote_ns
+        self.period_overhead_ns += overhead
+        self.period_busy_ns += segment.length_ns
+
+    def start_period(self) -> None:
+        """Begin a period of the adaptive rule."""
+        self.period_overhead_ns = self.period_busy_ns = self.period_wasted_ns = 0

@@ -1,0 +1,133 @@
+"""The event loop of the naive simulator (DESIGN §1)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.reference.balancing import adjust, balance
+from tests.reference.births import arrive, create_closed, create_copies, set_arrival, wake
+from tests.reference.codes import NONE, CoreState, EventKind, LogCode
+from tests.reference.lane import Lane, make_lane
+from tests.reference.slices import dispatch, handle_core
+
+
+@dataclass(frozen=True)
+class ReferenceResult:
+    """What a lane did."""
+
+    log: list[tuple[int, int, int, int, int, int]]  # time_ns, code, core, process, a, b
+    counters: dict[str, int]
+    histograms: dict[str, dict[int, int]]  # sojourn, waiting (ns) and slowdown (1/1024), by bucket
+    busy_ns: list[int]  # (core,)
+    jain_values: list[float]  # one a window with load
+    status: str  # HORIZON, EVENT_LIMIT, STUCK
+
+
+def simulate_reference(
+    topology,
+    workload,
+    policy,
+    cost,
+    simulation,
+    seed: int,
+    replicate: int,
+    log: bool = True,
+    check: Callable[[Lane], None] | None = None,
+) -> ReferenceResult:
+    """Simulate one lane; `check` is called with the lane after each event."""
+    lane = make_lane(topology, workload, policy, cost, simulation, seed, replicate, log)
+    begin(lane)
+    if check is not None:
+        check(lane)
+    while is_next(lane):
+        handle_event(lane)
+        if check is not None:
+            check(lane)
+    finish(lane)
+    measure = lane.measure
+    return ReferenceResult(
+        log=lane.log_entries,
+        counters=dict(measure.counters),
+        histograms={name: dict(bins) for name, bins in measure.histograms.items()},
+        busy_ns=measure.busy_ns,
+        jain_values=measure.jain_values,
+        status=lane.status,
+    )
+
+
+def begin(lane: Lane) -> None:
+    """Do what happens at t = 0, before any event."""
+    if lane.replay is not None:
+        create_copies(lane)
+    for kind in lane.classes:
+        create_closed(lane, kind)
+    for kind in lane.classes:
+        if kind.arrival.kind != "none":
+            set_arrival(lane, kind)
+    pending, policy = lane.pending, lane.policy
+    if policy.balancing.period_ns > 0 and policy.migrate:
+        pending.set(EventKind.BALANCE, 0, policy.balancing.period_ns)
+    if policy.adaptive.mode != "off":
+        pending.set(EventKind.ADJUST, 0, policy.adaptive.period_ns)
+    pending.set(EventKind.WINDOW, 0, lane.simulation.warmup_ns)
+    drain(lane)
+
+
+def drain(lane: Lane) -> None:
+    """Dispatch the cores on the ready list, first in, first out."""
+    while lane.ready_list and not lane.status:
+        core = lane.ready_list.popleft()
+        assert core.state == CoreState.PENDING
+        dispatch(lane, core)
+
+
+def is_next(lane: Lane) -> bool:
+    """Tell whether another event is to be handled; else set the status."""
+    if lane.status:
+        return False
+    event = lane.pending.least()
+    if event is None or event[0] > lane.simulation.horizon_ns:
+        lane.status = "HORIZON"
+    elif lane.handled_count >= lane.simulation.max_events:
+        lane.status = "EVENT_LIMIT"
+    return not lane.status
+
+
+def handle_event(lane: Lane) -> None:
+    """Handle the least event and all dispatches that it causes."""
+    time_ns, kind, index = lane.pending.pop()
+    lane.measure.advance(lane.cores, time_ns - lane.now)
+    lane.now = time_ns
+    lane.handled_count += 1
+    lane.count("event_count")
+    match kind:
+        case EventKind.TIMER:
+            wake(lane, lane.slots[index])
+        case EventKind.ARRIVAL:
+            arrive(lane, index)
+        case EventKind.CORE:
+            handle_core(lane, lane.cores[index])
+        case EventKind.BALANCE:
+            balance(lane)
+        case EventKind.ADJUST:
+            adjust(lane)
+        case EventKind.WINDOW:
+            end_window(lane)
+    drain(lane)
+
+
+def end_window(lane: Lane) -> None:
+    """Begin to measure at the end of the warm-up; afterwards, end a metric window."""
+    if lane.window_count == 0:
+        lane.measure.reset()
+    else:
+        lane.measure.end_window()
+    lane.note(LogCode.WINDOW, NONE, None, lane.window_count)
+    lane.window_count += 1
+    lane.pending.set(EventKind.WINDOW, 0, lane.now + lane.simulation.window_ns)
+
+
+def finish(lane: Lane) -> None:
+    """Account for the time between the last event and the horizon."""
+    if lane.status == "HORIZON":
+        lane.measure.advance(lane.cores, lane.simulation.horizon_ns - lane.now)
+        lane.now = lane.simulation.horizon_ns
