@@ -248,9 +248,7 @@ def named_baseline(run: RunTables) -> list[int]:
     return [named] if isinstance(named, int) else list(named or [])
 
 
-def paired_differences(
-    lanes: pl.DataFrame, baseline: pl.DataFrame, metrics: Sequence[str]
-) -> pl.DataFrame:
+def paired_differences(lanes: pl.DataFrame, baseline: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
     """Mean and interval of (point - baseline) over the replicates that both have.
 
     Replicate r meets the same arrivals, demands and targets under every policy (common random

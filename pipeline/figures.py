@@ -1,7 +1,6 @@
 """Figures of a run: the front, heat maps, and metrics along an axis (Vega-Lite, without a network)."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +10,23 @@ import altair as alt
 import polars as pl
 import vl_convert
 
-import sim
-from pipeline.aggregate import OBJECTIVES, RunTables, is_policy_key, write_text
+from pipeline.aggregate import OBJECTIVES, RunTables, write_text
+from pipeline.chart_axes import (
+    dots_chart,
+    grid_policy,
+    heat_chart,
+    is_sampled,
+    lines_chart,
+    numeric_axes,
+    scatter_chart,
+)  # fmt: skip
+from pipeline.chart_parts import INK, MUTED, POLICY_COLOURS, RED, metric_axis, metric_title, value_frame
 from pipeline.files import write_atomic
-from pipeline.recommend import Recommendation, plain, plain_name, setting_text
+from pipeline.recommend import Recommendation, plain_name, setting_text
 
 VEGA_LITE = alt.SCHEMA_VERSION.lstrip("v").rsplit(".", 1)[0]
-PANELS = (
-    "load_imbalance", "migration_overhead_share", "wasted_core_share", "slowdown_p99",
-    "throughput_per_s", "migration_rate_per_s",
-)  # fmt: skip
-# Okabe-Ito colours: told apart with every kind of colour vision.
-RED, BLUE, INK, MUTED = "#D55E00", "#0072B2", "#222222", "#9a9a9a"
 CLOUD_MAX = 3000
 CELLS_MAX = 6
-HEAT_MAX = 24
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,7 @@ def draw_figures(
     return Figures(figures, files)
 
 
-def cell_figures(
-    run: RunTables, rows: pl.DataFrame, chosen: Recommendation, suffix: str
-) -> list[Figure]:
+def cell_figures(run: RunTables, rows: pl.DataFrame, chosen: Recommendation, suffix: str) -> list[Figure]:
     """The charts of one study cell."""
     made: list[tuple[str, str, str, Any]] = [
         (
@@ -75,25 +74,26 @@ def cell_figures(
     ]  # fmt: skip
     axes = numeric_axes(run, rows)
     if axes:
+        sampled = is_sampled(rows, axes)
         made.append(
             (
                 "lines", f"Metrics along {plain_name(axes[0])}: {chosen.title}",
-                "Means over replicates with 95 % bands; the dotted line is the recommended value.",
-                lines_chart(run, rows, chosen, axes),
+                "Means over replicates" + (", a dot a setting" if sampled else " with 95 % bands")
+                + "; the dotted line is the recommended value.",
+                dots_chart(rows, chosen, axes[0]) if sampled else lines_chart(run, rows, chosen, axes),
             )
         )  # fmt: skip
     if len(axes) >= 2:
+        sampled = is_sampled(rows, axes)
         made.append(
             (
                 "heat", f"{plain_name(axes[0])} × {plain_name(axes[1])}: {chosen.title}",
-                f"Means over replicates, policy {rows_policy(rows, chosen)}. The recommended setting "
-                "is framed.",
-                heat_chart(run, rows, chosen, axes),
+                "Means over replicates" + (", a dot a setting." if sampled else
+                f", policy {grid_policy(run, rows, chosen, axes)}. The recommended setting is framed."),
+                scatter_chart(rows, axes) if sampled else heat_chart(run, rows, chosen, axes),
             )
         )  # fmt: skip
-    return [
-        Figure(name + suffix, title, caption, as_spec(chart)) for name, title, caption, chart in made
-    ]
+    return [Figure(name + suffix, title, caption, as_spec(chart)) for name, title, caption, chart in made]
 
 
 def as_spec(chart: Any) -> dict[str, Any]:
@@ -122,62 +122,6 @@ def write_figure(figure: Figure, folder: Path) -> dict[str, Path]:
     write_atomic(picture, png)
     drawing = write_text(folder / f"{figure.name}.svg", svg)
     return {picture.name: picture, drawing.name: drawing}
-
-
-def metric_title(name: str) -> str:
-    """A metric's name and unit for an axis."""
-    known = getattr(sim, "METRICS", {}).get(name)
-    text = name.removesuffix("_ns").removesuffix("_per_s").replace("_", " ")
-    if name.endswith("_ns"):
-        return f"{text} (µs)"
-    if name.endswith("_per_s"):
-        return f"{text} (1/s)"
-    unit = getattr(known, "unit", "") or ""
-    return f"{text} ({unit})" if unit not in ("", "1") and not is_share(name) else text
-
-
-def is_share(name: str) -> bool:
-    """Whether a metric lies between 0 and 1, and reads best in per cent."""
-    return name.endswith(("_share", "hit_rate", "success_rate")) or name in (
-        "load_imbalance", "load_balance", "utilisation",
-    )  # fmt: skip
-
-
-def metric_axis(name: str) -> dict[str, Any]:
-    """Number format of a metric's axis."""
-    return {"format": "~%"} if is_share(name) else {"format": "~s"}
-
-
-def metric_scale(name: str) -> float:
-    """What a metric is multiplied by to be shown: times are shown in microseconds."""
-    return 1e-3 if name.endswith("_ns") else 1.0
-
-
-def numeric_axes(run: RunTables, rows: pl.DataFrame) -> list[str]:
-    """Swept numbers of the policy with two values or more: threshold first, then rates, then more."""
-    found = [
-        a for a in run.axes
-        if is_policy_key(a) and rows[a].dtype.is_numeric() and rows[a].n_unique() > 1
-    ]  # fmt: skip
-    return sorted(found, key=lambda a: (a != "policy.threshold_factor", "rate_per_s" not in a))
-
-
-def rows_policy(rows: pl.DataFrame, chosen: Recommendation) -> str:
-    """The recommended point's policy."""
-    if "policy" not in rows.columns:
-        return "as configured"
-    return str(rows.row(by_predicate=pl.col("point") == chosen.point, named=True)["policy"])
-
-
-def value_frame(rows: pl.DataFrame, metric: str, name: str) -> list[pl.Expr]:
-    """Mean and interval of a metric as columns `name`, `name_low`, `name_high`, in shown units."""
-    scale = metric_scale(metric)
-    mean = pl.col(f"{metric}_mean") * scale
-    return [
-        mean.alias(name),
-        (pl.col(f"{metric}_low") * scale).fill_null(mean).alias(f"{name}_low"),
-        (pl.col(f"{metric}_high") * scale).fill_null(mean).alias(f"{name}_high"),
-    ]
 
 
 def front_frame(run: RunTables, rows: pl.DataFrame, chosen: Recommendation) -> pl.DataFrame:
@@ -215,7 +159,7 @@ def front_chart(run: RunTables, rows: pl.DataFrame, chosen: Recommendation) -> A
     base = alt.Chart(front)
     colour = alt.Color(
         "policy:N", title="policy",
-        scale=alt.Scale(range=[BLUE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]),
+        scale=alt.Scale(range=POLICY_COLOURS),
     )  # fmt: skip
     layers = [
         alt.Chart(ends).mark_line(strokeDash=[5, 4], color=MUTED, strokeWidth=1).encode(x, y),
@@ -254,147 +198,3 @@ def mark_layers(frame: pl.DataFrame, chosen: Recommendation, x: Any, y: Any) -> 
             ).encode(x, y, text="label:N")
         )  # fmt: skip
     return layers
-
-
-def axis_field(values: Sequence[float | None]) -> tuple[str, Any]:
-    """Type and scale of a swept axis: logarithmic if all values are finite and positive.
-
-    A null (no limit) or infinite value has no place on a number line: then the axis is ordinal.
-    """
-    numbers = [v for v in values if v is not None]
-    if len(numbers) < len(values) or not all(math.isfinite(v) for v in numbers):
-        return "O", alt.Undefined
-    if min(numbers) > 0 and max(numbers) / min(numbers) >= 8:
-        return "Q", alt.Scale(type="log", nice=False)
-    return "Q", alt.Scale(zero=False, nice=False)
-
-
-def axis_label(value: float | None) -> str:
-    """A swept value in words."""
-    if value is None:
-        return "no limit"
-    return plain(value) if abs(value) < 1000 or math.isinf(value) else f"{value / 1000:g}k"
-
-
-def axis_order(rows: pl.DataFrame, axis: str) -> list[str]:
-    """Labels of an axis from its least value to its greatest, no limit last."""
-    return [axis_label(v) for v in rows[axis].unique().sort(nulls_last=True)]
-
-
-def lines_chart(run: RunTables, rows: pl.DataFrame, chosen: Recommendation, axes: Sequence[str]) -> Any:
-    """Panels of metrics along the first axis, a line for each policy and value of the second."""
-    axis, second = axes[0], axes[1] if len(axes) > 1 else None
-    grid = grid_rows(run, rows, chosen, [a for a in (axis, second, "policy") if a])
-    kind, scale = axis_field(grid[axis].unique().to_list())
-    picked = rows.row(by_predicate=pl.col("point") == chosen.point, named=True)
-    words = [axis_label(v) for v in grid[axis]]
-    grid = grid.with_columns(
-        at=pl.Series(words) if kind == "O" else pl.col(axis).cast(pl.Float64),
-        line=pl.Series([line_label(row, second) for row in grid.iter_rows(named=True)]),
-    )
-    order = list(dict.fromkeys(grid.sort("policy", second or axis, nulls_last=True)["line"]))
-    x = alt.X(f"at:{kind}", title=plain_name(axis), scale=scale, sort=axis_order(grid, axis),
-              axis=axis_ticks(kind, grid[axis].unique().drop_nulls().sort().to_list()))  # fmt: skip
-    colour = alt.Color("line:N", title=line_title(grid, second), sort=order,
-                       scale=alt.Scale(scheme="viridis" if len(order) > 6 else "category10"),
-                       legend=alt.Legend(symbolOpacity=1, symbolType="circle"))  # fmt: skip
-    mark = pl.DataFrame({"at": [axis_label(picked[axis]) if kind == "O" else picked[axis]]})
-    panels = []
-    for metric in (m for m in PANELS if f"{m}_mean" in grid.columns):
-        frame = grid.select("at", "line", *value_frame(grid, metric, "y")).drop_nulls("y")
-        y = alt.Y("y:Q", title=None, axis=alt.Axis(**metric_axis(metric)), scale=alt.Scale(zero=False))
-        base = alt.Chart(frame)
-        layers = [
-            alt.Chart(mark).mark_rule(color=RED, strokeDash=[2, 3]).encode(x),
-            base.mark_area(opacity=0.18).encode(x, alt.Y("y_low:Q", title=None), alt.Y2("y_high:Q"), colour),
-            base.mark_line(point=alt.OverlayMarkDef(size=28), strokeWidth=1.6).encode(x, y, colour),
-        ]
-        panels.append(alt.layer(*layers).properties(width=270, height=170, title=metric_title(metric)))
-    return alt.concat(*panels, columns=3, spacing=18)
-
-
-def axis_ticks(kind: str, values: Sequence[float]) -> Any:
-    """Ticks at the values that were simulated, when they are few."""
-    few = kind == "Q" and len(values) <= 12
-    return alt.Axis(values=list(values), format="~g", labelAngle=0) if few else alt.Axis(labelAngle=0)
-
-
-def line_label(row: dict[str, Any], second: str | None) -> str:
-    """What a line of the panels stands for."""
-    words = [str(row["policy"])] if row.get("policy") is not None else []
-    return ", ".join(words + ([axis_label(row[second])] if second else []))
-
-
-def line_title(grid: pl.DataFrame, second: str | None) -> str:
-    """The legend's title of the panels."""
-    return ", ".join((["policy"] if "policy" in grid.columns else []) + ([plain_name(second)] if second else []))
-
-
-def grid_rows(
-    run: RunTables, rows: pl.DataFrame, chosen: Recommendation, free: Sequence[str]
-) -> pl.DataFrame:
-    """The rows that differ from the recommended point in the `free` columns only.
-
-    A policy that was not swept over the first free axis would be a lone dot: it is left out.
-    """
-    picked = rows.row(by_predicate=pl.col("point") == chosen.point, named=True)
-    for axis in run.axes:
-        if is_policy_key(axis) and axis not in free:
-            rows = rows.filter(pl.col(axis).eq_missing(pl.lit(picked[axis])))
-    if "policy" not in rows.columns:
-        return rows.with_columns(policy=pl.lit("policy"))
-    return rows.filter(pl.col(free[0]).n_unique().over("policy") > 1)
-
-
-def heat_chart(run: RunTables, rows: pl.DataFrame, chosen: Recommendation, axes: Sequence[str]) -> Any:
-    """Both objectives and the tail over the first two axes, side by side."""
-    grid = grid_rows(run, rows, chosen, axes[:2])
-    if max(grid[axes[0]].n_unique(), grid[axes[1]].n_unique()) > HEAT_MAX:
-        return scatter_chart(rows, axes)
-    frame = grid.with_columns(
-        a=pl.Series([axis_label(v) for v in grid[axes[0]]]),
-        b=pl.Series([axis_label(v) for v in grid[axes[1]]]),
-    )
-    x = alt.X("a:O", title=plain_name(axes[0]), sort=axis_order(grid, axes[0]), axis=alt.Axis(labelAngle=0))
-    y = alt.Y("b:O", title=plain_name(axes[1]), sort=axis_order(grid, axes[1])[::-1])
-    panels = []
-    for metric in (m for m in (*reversed(OBJECTIVES), "slowdown_p99") if f"{m}_mean" in grid.columns):
-        cells = frame.select("a", "b", "point", *value_frame(frame, metric, "v"))
-        middle = (float(cells["v"].max() or 0) + float(cells["v"].min() or 0)) / 2
-        colour = alt.Color("v:Q", legend=None, scale=alt.Scale(scheme="blues"))
-        base = alt.Chart(cells)
-        ink = alt.condition(f"datum.v > {middle!r}", alt.value("white"), alt.value(INK))
-        framed = alt.Chart(cells.filter(pl.col("point") == chosen.point))
-        layers = [
-            base.mark_rect().encode(x, y, colour),
-            base.mark_text(fontSize=11).encode(
-                x, y, text=alt.Text("v:Q", format=".2%" if is_share(metric) else ".3~s"), color=ink
-            ),
-            framed.mark_rect(filled=False, fillOpacity=0, stroke=RED, strokeWidth=3).encode(x, y),
-        ]
-        panels.append(
-            alt.layer(*layers).properties(
-                width=alt.Step(50), height=alt.Step(44), title=metric_title(metric)
-            )
-        )
-    wide = grid[axes[0]].n_unique() > 6
-    return alt.concat(*panels, columns=2 if wide else 3, spacing=24).resolve_scale(color="independent")
-
-
-def scatter_chart(rows: pl.DataFrame, axes: Sequence[str]) -> Any:
-    """Designs without a grid (random, Sobol'): a dot a setting, coloured by each objective."""
-    frame = rows.drop_nulls(list(axes[:2])).select(
-        pl.col(axes[0]).alias("a"), pl.col(axes[1]).alias("b"),
-        *[pl.col(f"{m}_mean").alias(m) for m in OBJECTIVES],
-    )  # fmt: skip
-    scales = [axis_field(frame[c].unique().to_list())[1] for c in ("a", "b")]
-    panels = [
-        alt.Chart(frame).mark_circle(size=60).encode(
-            alt.X("a:Q", title=plain_name(axes[0]), scale=scales[0]),
-            alt.Y("b:Q", title=plain_name(axes[1]), scale=scales[1]),
-            alt.Color(f"{metric}:Q", title=metric_title(metric), legend=alt.Legend(format="~%"),
-                      scale=alt.Scale(scheme="viridis")),
-        ).properties(width=320, height=260, title=metric_title(metric))
-        for metric in OBJECTIVES
-    ]  # fmt: skip
-    return alt.hconcat(*panels, spacing=24).resolve_scale(color="independent")

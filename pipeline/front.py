@@ -103,8 +103,9 @@ def find_knee(values: FloatArray, mask: BoolArray, tie_break: FloatArray | None 
         keys = scaled.sum(axis=1) if tie_break is None else tie_break[rows]
         keys = np.where(np.isnan(keys), np.inf, keys)
         return Knee(int(rows[np.argmin(keys)]), "tie")
-    below = 1.0 - scaled[:, 0] - scaled[:, 1]
-    if below.max() > 1e-12:
+    # Rounded, so that a tie is one in whatever units the objectives are.
+    below = np.round(1.0 - scaled[:, 0] - scaled[:, 1], 12)
+    if below.max() > 0:
         return Knee(int(rows[np.argmax(below)]), "chord")
     return Knee(int(rows[np.argmin((scaled**2).sum(axis=1))]), "ideal")
 

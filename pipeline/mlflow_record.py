@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.entities import Metric, Param, ViewType
 from mlflow.tracking import MlflowClient
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -323,9 +323,7 @@ def child_metrics(run: RunTables, row: Mapping[str, Any]) -> dict[str, float]:
     return {k: float(v) for k, v in found.items() if v is not None and math.isfinite(v)}
 
 
-def parent_params(
-    run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recommendation]
-) -> dict[str, str]:
+def parent_params(run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recommendation]) -> dict[str, str]:
     """The sweep: its axes, sizes and seed, and the recommended setting of each study cell."""
     manifest = run.manifest
     params = {

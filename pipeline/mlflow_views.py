@@ -24,9 +24,7 @@ RUNS_MAX = 500
 COLUMNS = ("load_imbalance", "migration_overhead_share", "rank", "slowdown_p99")
 
 
-def view_tags(
-    run_key: str, params: Sequence[str], metrics: Sequence[str], best: str
-) -> dict[str, str]:
+def view_tags(run_key: str, params: Sequence[str], metrics: Sequence[str], best: str) -> dict[str, str]:
     """Experiment tags of the two shared views.
 
     Parameters
@@ -43,9 +41,7 @@ def view_tags(
     }
 
 
-def table_state(
-    run_key: str, params: Sequence[str], metrics: Sequence[str], best: str
-) -> dict[str, Any]:
+def table_state(run_key: str, params: Sequence[str], metrics: Sequence[str], best: str) -> dict[str, Any]:
     """The runs table: one row a point, its settings, then its metrics, the least `best` on top."""
     columns = [f"params.`{p}`" for p in params]
     columns += [f"metrics.`{m}`" for m in COLUMNS if m in metrics]

@@ -245,9 +245,7 @@ def recommend_cell(
     )
 
 
-def distinct_rivals(
-    points: Sequence[int], values: Any, is_knee: Any, same: Any
-) -> list[tuple[int, float]]:
+def distinct_rivals(points: Sequence[int], values: Any, is_knee: Any, same: Any) -> list[tuple[int, float]]:
     """Points other than the choice and its twins that noise may make the knee, likeliest first.
 
     Of exact duplicates only the first is named.

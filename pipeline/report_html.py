@@ -11,7 +11,8 @@ import vl_convert
 
 import sim
 from pipeline.aggregate import OBJECTIVES, RunTables, write_text
-from pipeline.figures import VEGA_LITE, Figure, is_share, metric_title
+from pipeline.chart_parts import is_share, metric_title
+from pipeline.figures import VEGA_LITE, Figure
 from pipeline.recommend import RULES, Recommendation, number, setting_text
 
 ROWS_MAX = 200
@@ -163,9 +164,7 @@ def table_part(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) ->
     )
 
 
-def table_row(
-    run: RunTables, row: Mapping[str, Any], names: Sequence[str], chosen: Recommendation
-) -> str:
+def table_row(run: RunTables, row: Mapping[str, Any], names: Sequence[str], chosen: Recommendation) -> str:
     """One setting."""
     share = row["front_probability"]
     place = "yes" if row["pareto"] else "no"

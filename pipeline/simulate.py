@@ -99,11 +99,13 @@ def metric_of(name: str, values: np.ndarray, good: np.ndarray) -> dict[str, Any]
         quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, kept.size - 1))
         half = quantile * float(kept.std(ddof=1)) / math.sqrt(kept.size)
     mean = float(kept.mean()) if kept.size else None
+    metric = sim.METRICS[name]
     return {
-        "unit": sim.METRICS[name].unit,
+        "unit": metric.unit,
         "mean": mean,
-        "low": None if mean is None or half is None else mean - half,
-        "high": None if mean is None or half is None else mean + half,
+        # No interval reaches beyond what the metric can be.
+        "low": None if mean is None or half is None else max(mean - half, metric.low),
+        "high": None if mean is None or half is None else min(mean + half, metric.high),
         "values": [float(v) if np.isfinite(v) else None for v in values],
     }
 
@@ -115,7 +117,7 @@ def print_table(answer: Mapping[str, Any]) -> None:
     """The metrics as a table on stdout."""
     labels = ", ".join(f"{name} {value}" for name, value in answer["labels"].items())
     table = Table(box=None, padding=(0, 2), header_style="dim")
-    table.add_column("metric")
+    table.add_column("metric", no_wrap=True, min_width=max(map(len, answer["metrics"])))
     for heading in ("mean", "low", "high"):
         table.add_column(heading, justify="right")
     table.add_column("unit", style="dim")

@@ -12,8 +12,7 @@ from rich.text import Text
 
 from pipeline.aggregate import OBJECTIVES, is_policy_key
 from pipeline.analyse import HEADLINE, Analysis, analyse, finite
-from pipeline.figures import metric_title
-from pipeline.record import RecordStatus
+from pipeline.chart_parts import metric_title
 from pipeline.recommend import (
     RULES,
     TAIL_METRIC,
@@ -22,6 +21,7 @@ from pipeline.recommend import (
     plain_name,
     setting_text,
 )
+from pipeline.record import RecordStatus
 from pipeline.report_html import shown
 
 FRONT_ROWS = 12
@@ -194,7 +194,9 @@ def cell_json(found: Analysis, chosen: Recommendation) -> dict[str, Any]:
         "cell": chosen.cell,
         "point": chosen.point,
         "policy": row.get("policy"),
-        "settings": {k: v if not isinstance(v, float) else finite(v) or plain(v) for k, v in settings.items()},
+        "settings": {
+            k: v if not isinstance(v, float) else finite(v) or plain(v) for k, v in settings.items()
+        },
         "command": chosen.command,
         "rule": chosen.rule,
         "knee_share": chosen.knee_share,
@@ -211,9 +213,7 @@ def cell_json(found: Analysis, chosen: Recommendation) -> dict[str, Any]:
 def interval_json(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Mean, interval and difference of metrics, without the absent ones."""
     kinds = ("mean", "low", "high", "diff", "diff_low", "diff_high")
-    return {
-        n: {k: finite(row[f"{n}_{k}"]) for k in kinds if row.get(f"{n}_{k}") is not None} for n in names
-    }
+    return {n: {k: finite(row[f"{n}_{k}"]) for k in kinds if row.get(f"{n}_{k}") is not None} for n in names}
 
 
 def print_record(status: RecordStatus, console: Console | None = None) -> None:

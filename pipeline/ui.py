@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import UserError, did_you_mean
-from pipeline.mlflow_views import RANKING, TRADEOFF
+from pipeline.mlflow_views import RANKING, TRADEOFF, VIEW_TAG
 from pipeline.record import DATABASE, QUIET
 
 HOST = "127.0.0.1"
@@ -92,11 +92,19 @@ def wait_for_health(process: "subprocess.Popen[bytes]", address: str) -> None:
         if process.poll() is not None:
             log = (process.stderr.read() if process.stderr else b"").decode(errors="replace")
             raise UserError(f"the MLflow server ended at once:\n{log[-800:].strip()}")
-        with contextlib.suppress(OSError, urllib.error.URLError):
-            with urllib.request.urlopen(f"{address}/health", timeout=2):
-                return
+        if answers(address):
+            return
         time.sleep(0.3)
     raise UserError(f"the MLflow server did not answer within {START_S:.0f} s", "try again")
+
+
+def answers(address: str) -> bool:
+    """Whether the server says that it is well."""
+    try:
+        with urllib.request.urlopen(f"{address}/health", timeout=2):  # noqa: S310 - loopback only
+            return True
+    except (OSError, urllib.error.URLError):
+        return False
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
@@ -126,11 +134,12 @@ def studies(database: Path) -> list[tuple[str, str]]:
         "SELECT e.experiment_id, e.name FROM experiments e JOIN experiment_tags t USING (experiment_id) "
         "WHERE t.key = ? AND e.lifecycle_stage = 'active' ORDER BY e.last_update_time DESC"
     )
-    with contextlib.suppress(sqlite3.Error):
+    try:
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            rows = connection.execute(query, (f"mlflow.sharedViewState.{RANKING}",)).fetchall()
-            return [(str(one), str(name)) for one, name in rows]
-    return []
+            rows = connection.execute(query, (VIEW_TAG + RANKING,)).fetchall()
+    except sqlite3.Error:
+        return []
+    return [(str(one), str(name)) for one, name in rows]
 
 
 def page(address: str, experiment_id: str, view: str) -> str:
@@ -161,6 +170,8 @@ def run(arguments: Sequence[str]) -> None:
     if not values["port"].isdigit() or not 0 < int(values["port"]) < 65_536:
         raise UserError(f"port={values['port']}: must be a number from 1 to 65535")
     port = free_port(int(values["port"]))
+    # Ended politely by others, it must end its server too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"Starting MLflow on {database} (some 10 to 30 s) ...", flush=True)
     with serve(database, port) as address:
         print(f"MLflow: {address}   (Ctrl-C stops it)")
@@ -169,7 +180,6 @@ def run(arguments: Sequence[str]) -> None:
             print(f"  {name}: trade-off  {page(address, experiment_id, TRADEOFF)}")
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
             signal.pause()
     print("\nMLflow stopped.")
 

@@ -27,20 +27,20 @@ def lowest(word):
     return LOWEST[np.int64((isolated * DEBRUIJN) >> np.uint64(58))]
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def has(z, words, c):
     """Is core c in the set?"""
     return (np.uint64(z[words + (c >> 6)]) >> np.uint64(c & 63)) & ONE != ZERO
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def add(z, words, c):
     """Put core c into the set."""
     at = words + (c >> 6)
     z[at] = np.int64(np.uint64(z[at]) | (ONE << np.uint64(c & 63)))
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def drop(z, words, c):
     """Take core c out of the set."""
     at = words + (c >> 6)

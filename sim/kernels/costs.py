@@ -15,14 +15,14 @@ from sim.layout import table as G
 NO_LIMIT = 384  # last entry of the decay table
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def cycles_to_ns(z, g, f, c, cycles):
     """Cycles of core c in ns, rounded up."""
     f = z[core(z, c) + C.FREQUENCY_MHZ]
     return (cycles * 1000 + f - 1) // f
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def stretch_at(z, g, p, c, home):
     """Where in g the memory stretch of p on core c stands."""
     n = g[G.NUM_NODES]

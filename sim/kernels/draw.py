@@ -20,7 +20,7 @@ CHILD = np.int64(np.uint64(0xC2B2AE3D27D4EB4F).astype(np.int64))
 LARGEST = 2.0**40
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def mix(key, n):
     """Number n of the stream `key`: splitmix64 (Steele, Lea and Flood 2014) jumped to n; int64 holding uint64 bits."""
     z = np.uint64(key) + (np.uint64(n) + np.uint64(1)) * GOLDEN
@@ -29,19 +29,19 @@ def mix(key, n):
     return np.int64(z ^ (z >> np.uint64(31)))
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def uniform(bits):
     """Float64 strictly between 0 and 1 from 64 random bits."""
     return (np.float64(np.uint64(bits) >> np.uint64(11)) + 0.5) * 1.1102230246251565e-16
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def below(bits, n):
     """Whole number in 0..n-1 from 64 random bits, n < 2^31; bias below n / 2^32."""
     return np.int64(((np.uint64(bits) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def ln(x):
     """Natural logarithm of a positive normal float64, within 2 ulp.
 

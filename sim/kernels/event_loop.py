@@ -128,7 +128,7 @@ def control(z, g, f, t):
         measure.window(z, g, f)
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def next_control_ns(z):
     """Time of the next balancing pass, adjustment or window."""
     return min(z[S.NEXT_WINDOW_NS], min(z[S.NEXT_BALANCE_NS], z[S.NEXT_ADAPT_NS]))

@@ -24,7 +24,7 @@ def store(z, g, f, code, core, process, a, b):
     z[S.LOG_COUNT] = at + 1
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def note(z, g, f, code, core, process, a, b):
     """Log an effect, if this lane keeps a log."""
     if z[K.LOG_CAPACITY] > 0:

@@ -11,13 +11,13 @@ from sim.layout import parameter as K
 from sim.layout import process as P
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def enter(z, g, f, c):
     """One more process on core c. AREA + load x t is the load integral, so a change costs one subtraction."""
     z[core(z, c) + C.AREA] -= z[S.NOW_NS]
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def leave(z, g, f, c):
     """One process less on core c."""
     z[core(z, c) + C.AREA] += z[S.NOW_NS]

@@ -97,7 +97,7 @@ def take(z, g, f, c):
     return p
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def load(z, c):
     """Processes queued or running on a core."""
     return z[core(z, c) + C.QUEUE_LENGTH] + (1 if z[core(z, c) + C.STATE] == C.RUNNING else 0)

@@ -14,61 +14,61 @@ from sim.layout import step as T
 from sim.layout import table as G
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def process(z, p):
     """Row of process slot p."""
     return z[S.PROCESSES] + p * P.WIDTH
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def core(z, c):
     """Row of core c."""
     return K.CORES + c * C.WIDTH
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def klass(g, kind):
     """Row of a process class."""
     return g[G.CLASSES] + kind * T.CLASS_WIDTH
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def class_state(z, kind):
     """Row of what a class counts."""
     return z[S.CLASS_STATE] + kind * T.CLASS_STATE_WIDTH
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def class_numbers(g, kind):
     """Row of a class in f."""
     return g[G.NUMBERS] + kind * T.CLASS_NUMBER_WIDTH
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def step_row(g, step):
     """Row of a program step."""
     return g[G.STEPS] + step * T.STEP_WIDTH
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def mail(z, i):
     """Row of a message."""
     return z[S.MAIL] + 4 * i
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def mask(z, i):
     """Words of affinity mask i."""
     return z[S.MASKS] + i * z[S.WORDS]
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def core_ring(z, c):
     """Ring of a core's last migrations."""
     return z[S.CORE_RINGS] + c * z[S.CORE_RING_SIZE]
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, forceinline=True)
 def process_ring(z, p):
     """Ring of a process's last migrations."""
     return z[S.PROCESS_RINGS] + 16 * p

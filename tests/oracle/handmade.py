@@ -189,7 +189,7 @@ def small_trace() -> sim.ReplayTrace:
         op=np.array(op, np.int8),
         value=np.array(value, np.int64),
         peer=np.array(peer, np.int32),
-        window_ns=100_000,
+        window_ns=500_000,
         ns_per_reduction=10.0,
         schedulers=2,
         busy_ns=40_000,

@@ -3,13 +3,14 @@
 from tests.reference.codes import NONE, EventKind, LogCode, Mechanism, ProcessState
 from tests.reference.migration import try_migration
 from tests.reference.numbers import CHILD, below, exponential, mix, uniform, whole
-from tests.reference.placement import place_new, place_woken, start_core
-from tests.reference.plan import constant_gap_ns
+from tests.reference.placement import allowed_from, place_new, place_woken, start_core
 from tests.reference.process import Process
 
 
 def create(lane, kind, number: int, key: int, reference: int, parent=None, trace=None):
     """Create a process in a free slot, not yet ready; None if all slots are taken.
+
+    Its core is proposed by the rule for spawning, from the reference core.
 
     `trace` is (copy, trace process, working set, rows) of a replayed process.
     """
@@ -26,7 +27,11 @@ def create(lane, kind, number: int, key: int, reference: int, parent=None, trace
     lane.slots[slot] = process
     if trace is not None:
         lane.replayed[copy, trace_id] = process
-    process.core = place_new(lane, process, reference)
+    if trace is not None and parent is None:
+        # A process that is there when a trace begins is where the trace says.
+        process.core = process.last_core = allowed_from(lane, process, reference)
+    else:
+        process.core = place_new(lane, process, reference)
     lane.count("created_count")
     return process
 
@@ -34,14 +39,8 @@ def create(lane, kind, number: int, key: int, reference: int, parent=None, trace
 def start(lane, process) -> None:
     """Make a new process ready: its first activation begins."""
     process.ready_ns = process.activation_ns = lane.now
-    note_arrival(lane, process)
+    lane.note(LogCode.ARRIVE, process.core, process, process.kind.index, process.number)
     lane.make_ready(process, lane.cores[process.core])
-
-
-def note_arrival(lane, process) -> None:
-    """Log a creation."""
-    kind = process.kind
-    lane.note(LogCode.ARRIVE, process.core, process, kind.index, process.number)
 
 
 def next_number(lane, kind) -> int:
@@ -102,7 +101,8 @@ def set_arrival(lane, kind) -> None:
     index, arrival, rate = kind.index, kind.arrival, kind.rate_per_s
     draws = lane.arrival_draws.setdefault(index, ArrivalDraws(lane, index))
     if arrival.kind == "deterministic":
-        time_ns = lane.now + constant_gap_ns(rate)
+        # Exact multiples of the gap: rounding does not add up.
+        time_ns = whole((lane.arrival_count[index] + 1) * (1e9 / rate))
     elif arrival.kind == "poisson":
         time_ns = lane.now + draws.exponential(1e9 / rate)
     else:
@@ -111,16 +111,17 @@ def set_arrival(lane, kind) -> None:
 
 
 def next_in_burst(lane, index: int, arrival, draws, rate: float) -> int:
-    """Spend an exponential gap in the time that the source is on."""
+    """Give the next arrival of a source that is on and off in turn."""
     now = lane.now
     on_until = lane.arrival_on_until.get(index)
     if on_until is None:  # the source begins on
         on_until = now + draws.exponential(arrival.on_ns)
     gap = draws.exponential(1e9 / rate)
     while now + gap > on_until:
-        gap -= on_until - now
+        # An exponential gap has no memory: the next burst draws its own.
         now = on_until + draws.exponential(arrival.off_ns)
         on_until = now + draws.exponential(arrival.on_ns)
+        gap = draws.exponential(1e9 / rate)
     lane.arrival_on_until[index] = on_until
     return now + gap
 
@@ -163,5 +164,4 @@ def create_copies(lane) -> None:
                 start(lane, process)
                 continue
             process.state = ProcessState.BLOCKED
-            note_arrival(lane, process)
             lane.pending.set(EventKind.TIMER, process.slot, stagger_ns)

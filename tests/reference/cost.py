@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from tests.reference.codes import NONE
 from tests.reference.numbers import exp, nearest
 
 DECAY = [nearest(65536 * exp(-i / 32)) for i in range(385)]
@@ -72,21 +71,23 @@ def charge(lane, process, source: int, target: int) -> int:
 
 def remember(lane, process, source: int) -> None:
     """Note what was in the cache of the source as the last slice there began."""
-    smt = lane.machine.smt
-    if process.last_core == NONE or smt[process.last_core] != smt[source]:
-        return  # it never ran there since it came: nothing of it is in that cache
-    place = smt[source]
+    if process.footprint is None:
+        return  # it has not run there: nothing of it is in that cache
+    place = lane.machine.smt[source]
     kept = [entry for entry in process.remembered if entry[0] != place]
-    process.remembered = [*kept, (place, process.slice_footprint)][-REMEMBERED_MAX:]
+    process.remembered = [*kept, (place, process.footprint)][-REMEMBERED_MAX:]
 
 
 def use_up_warmth(lane, process, target: int) -> int:
     """Give the share of lines still in the cache of the target (Q16), and forget it."""
     place = lane.machine.smt[target]
     cache = lane.machine.private_cache_bytes[target]
+    process.footprint = None
     for entry in process.remembered:
         if entry[0] == place:
             process.remembered.remove(entry)
+            # Should it leave again before it runs, this is what it left there.
+            process.footprint = entry[1]
             if cache == 0:
                 return 0
             return DECAY[min(384, (lane.footprint[place] - entry[1]) * 32 // cache)]
@@ -99,7 +100,7 @@ def touch(lane, core, process) -> None:
     if core.last_process is not process:
         cache = lane.machine.private_cache_bytes[core.index]
         lane.footprint[place] += min(process.working_set_bytes, cache)
-    process.slice_footprint = lane.footprint[place]
+    process.footprint = lane.footprint[place]
 
 
 def refill_of_segment(process, reds: int) -> int:

@@ -39,7 +39,8 @@ def propose(lane, process, rule: str, reference: int) -> int:
         case "best_of":
             choices = range(lane.policy.placement.choices)
             drawn = [below(lane.draw_policy("placement"), n) for _ in choices]
-            return min(drawn, key=lambda core: lane.cores[core].load())
+            able = [allowed_from(lane, process, core) for core in drawn]
+            return min(able, key=lambda core: lane.cores[core].load_with_due())
         case "least_loaded":
             return least_loaded(lane, process, reference, range(n))
         case "numa_local":
@@ -55,7 +56,7 @@ def least_loaded(lane, process, reference: int, among) -> int:
     """Give the allowed core with the least load; ties to the nearest to the reference core."""
     order = [reference, *lane.machine.order[reference]]
     able = [core for core in order if core in among and process.may_run_on(core)]
-    return min(able, key=lambda core: lane.cores[core].load())
+    return min(able, key=lambda core: lane.cores[core].load_with_due())
 
 
 def allowed_from(lane, process, core: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import sim
 from sim.workload.replay import ReplayOp
 from tests.reference.machine import Machine
-from tests.reference.numbers import distribution_mean, nearest, whole
+from tests.reference.numbers import distribution_mean, nearest
 
 LOW_SKIP = 8
 LEVEL = {"max": 0, "high": 1, "normal": 2, "low": 2}
@@ -78,16 +78,32 @@ def plan_class(index: int, spec, workload, machine: Machine) -> ClassPlan:
         expected_reds=max(1, nearest(mean)),
         program=spec.program,
         arrival=spec.arrival,
-        rate_per_s=arrival_rate(spec, workload.ns_per_reduction, machine),
+        rate_per_s=arrival_rate(
+            spec, workload.classes, workload.ns_per_reduction, machine
+        ),
     )
 
 
-def arrival_rate(spec, ns_per_reduction: float, machine: Machine) -> float:
+def demand_reds(spec, classes, above: tuple[str, ...]) -> float:
+    """Give the mean work of one pass of a class's program, with that of its children."""
+    if spec.name in above:
+        raise ValueError(f"{spec.name} spawns itself: it has no mean demand")
+    total = 0.0
+    for step in spec.program:
+        if step.op == "run":
+            total += distribution_mean(step.draw)
+        elif step.op == "spawn":
+            child = next(other for other in classes if other.name == step.to)
+            total += step.count * demand_reds(child, classes, (*above, spec.name))
+    return total
+
+
+def arrival_rate(spec, classes, ns_per_reduction: float, machine: Machine) -> float:
     """Give the rate of an arrival stream; a `load` is demand over capacity of the machine."""
     arrival = spec.arrival
     if arrival.kind == "none" or arrival.rate_per_s is not None:
         return arrival.rate_per_s or 0.0
-    demand = sum(distribution_mean(step.draw) for step in spec.program if step.op == "run")
+    demand = demand_reds(spec, classes, ())
     rate = arrival.load * sum(machine.speed) * 1e9 / (demand * ns_per_reduction)
     if arrival.kind == "on_off":
         rate *= (arrival.on_ns + arrival.off_ns) / arrival.on_ns
@@ -158,8 +174,3 @@ def parse_cores(text: str | None, machine: Machine) -> frozenset[int]:
             ids = {"node": machine.node, "cluster": machine.cluster, "package": machine.package}
             chosen.update(core for core in every if ids[what][core] == int(which))
     return frozenset(chosen)
-
-
-def constant_gap_ns(rate_per_s: float) -> int:
-    """Give the gap of deterministic arrivals."""
-    return whole(1e9 / rate_per_s)

@@ -30,7 +30,7 @@ class Process:
     debt_ns: int = 0
     refill_lines: int = 0
     refill_price_q10: int = 0
-    slice_footprint: int = 0  # of the physical core, as the last slice began
+    footprint: int | None = None  # where it is now, as its last slice there began; None: none
     remembered: list[tuple[int, int]] = field(default_factory=list)  # newest last
     migration_count: int = 0
     migration_times: list[int] = field(default_factory=list)
@@ -108,6 +108,10 @@ class Core:
     def load(self) -> int:
         """Count the queued processes and the running one."""
         return self.queue_length() + (self.state == CoreState.RUNNING)
+
+    def load_with_due(self) -> int:
+        """Count also that the core is about to dispatch."""
+        return self.load() + (self.state in (CoreState.PENDING, CoreState.WAKING))
 
     def queued(self) -> list[Process]:
         """List the queued processes from the head, highest level first."""

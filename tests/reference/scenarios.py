@@ -10,7 +10,8 @@ import yaml
 
 import sim
 from sim.topology.model import Topology
-from tests.reference.programs import random_classes
+from sim.workload.replay import NO_PEER
+from tests.reference.programs import random_affinity, random_classes, random_memory
 from tests.reference.traces import random_trace
 
 INFINITY = float("inf")
@@ -55,7 +56,7 @@ def random_scenario(seed: int, replay: bool | None = None) -> Scenario:
         workload,
         random_policy(rng),
         random_cost(rng),
-        random_simulation(rng),
+        random_simulation(rng, present_count(workload)),
         rng.randrange(1000),
         rng.randrange(10),
     )
@@ -123,8 +124,6 @@ def random_workload(rng: Random, topology: Topology) -> sim.Workload:
 
 def random_replay(rng: Random, topology: Topology) -> sim.Replay:
     """Make copies of a small trace."""
-    from tests.reference.programs import random_affinity, random_memory
-
     return sim.Replay(
         trace=random_trace(rng),
         copies=rng.choice((1, 1, 2, 4)),
@@ -235,14 +234,22 @@ def random_cost(rng: Random) -> sim.Cost:
     )
 
 
-def random_simulation(rng: Random) -> sim.Simulation:
-    """Make a horizon of 0.1 to 0.4 ms."""
+def present_count(workload) -> int:
+    """Count the processes that are present at the start."""
+    if isinstance(workload, sim.Workload):
+        return sum(member.count for member in workload.classes)
+    begins = workload.trace.peer[workload.trace.op == sim.ReplayOp.BEGIN]
+    return workload.copies * int((begins == NO_PEER).sum())
+
+
+def random_simulation(rng: Random, present: int) -> sim.Simulation:
+    """Make a horizon of 0.1 to 0.4 ms, and room at least for who is present at the start."""
     return sim.Simulation(
         horizon_ns=rng.choice((100_000, 200_000, 400_000)),
         warmup_ns=rng.choice((0, 0, 20_000, 50_000)),
         window_ns=rng.choice((50_000, 10_000, 7_777)),
         quantum_reds=rng.choice((0, 50, 200, 1000, 4000)),
         queue_capacity=rng.choice((None, None, 1, 3)),
-        max_processes=rng.choice((100, 60, 12)),
+        max_processes=max(present, rng.choice((100, 60, 12))),
         max_events=rng.choice((3000, 3000, 3000, 500)),
     )

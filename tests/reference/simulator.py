@@ -19,6 +19,7 @@ class ReferenceResult:
     histograms: dict[str, dict[int, int]]  # sojourn, waiting (ns) and slowdown (1/1024), by bucket
     busy_ns: list[int]  # (core,)
     jain_values: list[float]  # one a window with load
+    end_ns: int
     status: str  # HORIZON, EVENT_LIMIT, STUCK
 
 
@@ -50,6 +51,7 @@ def simulate_reference(
         histograms={name: dict(bins) for name, bins in measure.histograms.items()},
         busy_ns=measure.busy_ns,
         jain_values=measure.jain_values,
+        end_ns=lane.now,
         status=lane.status,
     )
 

@@ -143,6 +143,7 @@ def start_segment(lane, core, reds: int) -> None:
     )
     core.owed_direct_ns = core.owed_other_ns = 0
     lane.pending.set(EventKind.CORE, core.index, lane.now + length_ns)
+    lane.note(LogCode.SEGMENT, core.index, process, reds, length_ns)
 
 
 def end_segment(lane, core) -> None:
@@ -155,4 +156,3 @@ def end_segment(lane, core) -> None:
     process.refill_lines -= segment.refill_lines
     process.ideal_ns += segment.ideal_ns
     lane.measure.book_segment(segment)
-    lane.note(LogCode.SEGMENT, core.index, process, segment.reds, segment.length_ns)

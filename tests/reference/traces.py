@@ -58,7 +58,7 @@ def as_trace(rng: Random, rows: list, parents: list[int]) -> ReplayTrace:
         op=np.array(op, np.int8),
         value=np.array(value, np.int64),
         peer=np.array(peer, np.int32),
-        window_ns=max(1, run_ns) * 2,
+        window_ns=max(400_000, run_ns),  # a replay may not last longer
         ns_per_reduction=rng.choice((10.0, 7.3)),
         schedulers=rng.randint(1, 4),
         busy_ns=run_ns,

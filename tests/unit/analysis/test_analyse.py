@@ -46,7 +46,9 @@ def true_front(points):
 def test_front_without_noise_is_the_true_front(tmp_path):
     folder = write_run(tmp_path / "s" / "k", noise=0.0, replicates=2)
     front = analyse(folder, draw=False).front
-    assert set(front["point"]) == true_front(make_points((0.25, 0.5, 1, 2, 4, 8), (2e3, 2e4, None), [("a", "b")]))
+    assert set(front["point"]) == true_front(
+        make_points((0.25, 0.5, 1, 2, 4, 8), (2e3, 2e4, None), [("a", "b")])
+    )
     assert front["migration_overhead_share_mean"].is_sorted()
 
 
@@ -55,6 +57,7 @@ def test_recommendation_is_the_true_knee(found):
     points = make_points((0.25, 0.5, 1.0, 2.0, 4.0, 8.0), (2e3, 2e4, None), [("a", "b")])
     values = {row["point"]: truth(row) for row in points}
     ends = values[0], values[19]
+
     def below(point):
         y, x = values[point]
         return 1 - (x - ends[0][1]) / (ends[1][1] - ends[0][1]) - (y - ends[1][0]) / (ends[0][0] - ends[1][0])
@@ -98,9 +101,14 @@ def test_tables_have_the_same_bytes_each_time(found, tmp_path):
 
 def test_tables_do_not_depend_on_threads(found, tmp_path):
     folder = write_run(tmp_path / "threshold" / "abcdef123456")
-    code = f"from pathlib import Path; from pipeline.analyse import analyse; analyse(Path({str(folder)!r}), draw=False)"
+    code = "import sys; from pipeline.analyse import analyse; analyse(sys.argv[1], draw=False)"
     root = Path(__file__).resolve().parents[3]
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env={**os.environ, "POLARS_MAX_THREADS": "1"})
+    subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        check=True,
+        cwd=root,
+        env={**os.environ, "POLARS_MAX_THREADS": "1"},
+    )
     assert digests(folder) == digests(found.folder)
 
 

@@ -5,11 +5,14 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 import conf
 from pipeline.axes import group_options
 from pipeline.compose import GROUPS, compose, current_loader, read_command, with_hydra
+from pipeline.build import check_together
 from pipeline.errors import ConfigError
+from pipeline.schema_errors import load_config
 from tests.unit.config.conftest import MakeStudy
 
 CONF = Path(str(conf.__path__[0]))
@@ -23,21 +26,41 @@ NEEDS = {
     "cluster=remote": ("cluster.address=127.0.0.1:6379",),
     "tracking=server": ("tracking.uri=http://127.0.0.1:5000",),
 }
-EVERY = [f"{g}={p.stem}" for g in GROUPS for p in sorted((CONF / g).glob("*.yaml"))]
+SIMULATED_GROUPS = ("topology", "workload", "policy", "cost", "cluster", "tracking")
 
 
-@pytest.mark.parametrize("choice", [c for c in EVERY if c not in NEEDS or "topology" not in c])
-def test_every_option_of_every_group_makes_a_study(choice: str, study_of: MakeStudy) -> None:
-    words = [choice, *NEEDS.get(choice, ())]
-    if not choice.startswith(("experiment", "sweep")):
-        words.append("experiment=none")
-    study = study_of(*words)
+@pytest.mark.parametrize("group", SIMULATED_GROUPS)
+def test_every_option_of_a_group_composes_and_is_valid(group: str) -> None:
+    def check() -> None:
+        for name in group_options(current_loader(), group):
+            choice = f"{group}={name}"
+            if group == "topology" and choice in NEEDS:
+                continue
+            plain, chosen = compose(["experiment=none", choice, *NEEDS.get(choice, ())])
+            config = load_config(plain)
+            assert chosen[group] == name
+            check_together([config])
+
+    with_hydra(read_command([]), check)
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("experiment/*.yaml")), ids=lambda p: p.stem)
+def test_every_experiment_makes_a_study(path: Path, study_of: MakeStudy) -> None:
+    study = study_of(f"experiment={path.stem}")
     assert study.points
+    assert study.name == ("sweep" if path.stem == "none" else path.stem)
 
 
-def test_groups_are_the_folders_of_conf() -> None:
-    folders = {p.name for p in CONF.iterdir() if p.is_dir() and any(p.glob("*.yaml"))}
-    assert folders == set(GROUPS)
+@pytest.mark.parametrize("path", sorted(CONF.glob("sweep/*.yaml")), ids=lambda p: p.stem)
+def test_every_sweep_makes_a_study(path: Path, study_of: MakeStudy) -> None:
+    study = study_of("topology=two_core", f"sweep={path.stem}")
+    assert len(study.points) >= 2
+
+
+def test_groups_are_those_of_the_defaults_list() -> None:
+    defaults = yaml.safe_load((CONF / "config.yaml").read_text())["defaults"]
+    named = [next(iter(d)) for d in defaults if isinstance(d, dict)]
+    assert sorted(g for g in named if " " not in g) == sorted(GROUPS)
 
 
 @pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda p: f"{p.parent.name}/{p.name}")
