@@ -17,7 +17,8 @@ from scipy import stats
 import sim
 from pipeline.errors import UserError
 from pipeline.files import write_atomic
-from pipeline.store import COMPLETED, table_bytes
+from pipeline.store import table_bytes
+from pipeline.worker import COMPLETED
 
 CONFIDENCE = 0.95
 LABELS = ("topology", "workload", "policy")
@@ -199,7 +200,7 @@ def interval_table(lanes: pl.DataFrame, columns: Sequence[str], suffix: str = ""
         *[pl.col(c).std(ddof=1).alias(f"{c}|std") for c in columns],
         *[pl.col(c).count().alias(f"{c}|n") for c in columns],
     )
-    largest = max((int(grouped[f"{c}|n"].max() or 0) for c in columns), default=0)
+    largest = max((int(n) for c in columns for n in grouped[f"{c}|n"].unique()), default=0)
     quantile = {n: student_quantile(n) for n in range(largest + 1)}
     parts: list[pl.Expr] = []
     for c in columns:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
     ChoiceSweep,
@@ -15,7 +16,6 @@ from hydra.core.override_parser.types import (
     QuotedString,
     RangeSweep,
 )
-from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
 
 from pipeline.errors import NO_VALUE, ConfigError, did_you_mean
@@ -102,18 +102,22 @@ def axis_of(override: Override) -> Axis:
     ------
     ConfigError for an empty axis, a value that is no scalar, or an interval that cannot be one
     """
-    key, sweep = override.key_or_group, override._value
+    key = override.key_or_group
+    sweep: object = override._value
     if isinstance(sweep, IntervalSweep):
         return interval_axis(key, sweep)
     if isinstance(sweep, Glob):
         return Axis(key, tuple(glob_values(override, sweep)))
     if isinstance(sweep, RangeSweep):
         return Axis(key, range_values(key, sweep))
-    assert isinstance(sweep, ChoiceSweep), f"{override.input_line} is no sweep"
-    items = [item.text if isinstance(item, QuotedString) else item for item in sweep.list]
-    for item in items:
-        if isinstance(item, (list, dict)):
-            raise ConfigError(key, item, "a sweep takes numbers, text, true, false or null")
+    if not isinstance(sweep, ChoiceSweep):
+        raise TypeError(f"{override.input_line} is no sweep")
+    items: list[Scalar] = []
+    for item in sweep.list:
+        value = item.text if isinstance(item, QuotedString) else item
+        if isinstance(value, (list, dict)):
+            raise ConfigError(key, value, "a sweep takes numbers, text, true, false or null")
+        items.append(value)
     if not items:
         raise ConfigError(key, NO_VALUE, "a sweep needs at least one value", f"write {key}=1,2,4")
     return Axis(key, tuple(items))
@@ -122,14 +126,22 @@ def axis_of(override: Override) -> Axis:
 def interval_axis(key: str, sweep: IntervalSweep) -> Axis:
     """An axis over a continuous interval."""
     low, high = sweep.start, sweep.end
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ConfigError(key, f"interval({low}, {high})", "must have finite ends, the lower one first")
+    if (
+        low is None
+        or high is None
+        or not (math.isfinite(low) and math.isfinite(high) and low < high)
+    ):
+        raise ConfigError(
+            key, f"interval({low}, {high})", "must have finite ends, the lower one first"
+        )
     unknown = sweep.tags - {"log"}
     if unknown:
         raise ConfigError(key, ", ".join(sorted(unknown)), "the only tag of an interval is log")
     is_log = "log" in sweep.tags
     if is_log and low <= 0:
-        raise ConfigError(key, f"interval({low}, {high})", "must start above 0 when it is tagged log")
+        raise ConfigError(
+            key, f"interval({low}, {high})", "must start above 0 when it is tagged log"
+        )
     is_whole = isinstance(low, int) and isinstance(high, int)
     return Axis(key, low=low, high=high, is_log=is_log, is_whole=is_whole)
 
@@ -152,7 +164,9 @@ def glob_values(override: Override, glob: Glob) -> list[str]:
     group = override.key_or_group
     options = group_options(override.config_loader, group)
     if not options:
-        raise ConfigError(group, override.get_value_string(), "glob(...) is for groups, such as policy")
+        raise ConfigError(
+            group, override.get_value_string(), "glob(...) is for groups, such as policy"
+        )
     found = glob.filter(options)
     if not found:
         allowed = f"matches none of {', '.join(options)}"

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -97,7 +96,9 @@ def _topology(text: str) -> Topology:
         raise topology_problem(error, section.get("path")) from None
     except OSError as error:
         path = section.get("path", "")
-        raise ConfigError("topology.path", path, f"cannot be read: {error.strerror}", "check it") from None
+        raise ConfigError(
+            "topology.path", path, f"cannot be read: {error.strerror}", "check it"
+        ) from None
 
 
 def topology_problem(error: TopologyError, path: str | None = None) -> ConfigError:
@@ -117,14 +118,16 @@ def read_yaml(path: str) -> Mapping[str, Any]:
     ConfigError naming the file, and the line at fault
     """
     try:
-        if os.path.getsize(path) > YAML_BYTES_MAX:
+        if Path(path).stat().st_size > YAML_BYTES_MAX:
             raise ConfigError("topology.path", path, f"must be at most {YAML_BYTES_MAX >> 20} MiB")
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError("topology.path", path, f"is not YAML: {shorten(reason, 160)}") from None
     if not isinstance(data, Mapping):
-        raise ConfigError("topology.path", path, "must hold a mapping of keys to values", "see conf/topology")
+        raise ConfigError(
+            "topology.path", path, "must hold a mapping of keys to values", "see conf/topology"
+        )
     return data
 
 

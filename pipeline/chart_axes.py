@@ -151,7 +151,8 @@ def heat_chart(run: RunTables, rows: pl.DataFrame, chosen: Recommendation, axes:
 def heat_panel(frame: pl.DataFrame, metric: str, point: int, x: Any, y: Any) -> Any:
     """One metric as a heat map with its numbers, the recommended field framed."""
     cells = frame.select("a", "b", "point", *value_frame(frame, metric, "v"))
-    middle = (float(cells["v"].max() or 0) + float(cells["v"].min() or 0)) / 2
+    values = [float(v) for v in cells["v"].drop_nulls()]
+    middle = (max(values, default=0.0) + min(values, default=0.0)) / 2
     base = alt.Chart(cells)
     ink = alt.condition(f"datum.v > {middle!r}", alt.value("white"), alt.value(INK))
     text = alt.Text("v:Q", format=".2%" if is_share(metric) else ".3~s")

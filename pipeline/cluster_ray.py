@@ -6,7 +6,8 @@ beyond loopback for a local cluster. `ray stop` is never called: it ends every R
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,28 +34,48 @@ WAIT_S = 0.5
 CONNECT_TIMEOUT_S = 5.0
 
 
+class OtherSourcesError(RuntimeError):
+    """A worker imported other sources of the simulator than those that the run key names."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What every task runs.
+
+    simulate      : the simulator's call
+    source_digest : digest of the sources that the caller finds; looked at in the worker
+    expected      : the driver's
+    """
+
+    simulate: Simulate
+    source_digest: Callable[[], str]
+    expected: str
+
+
 def run_task(
-    simulate: Simulate, names: Sequence[str], handles: Sequence[Any], chunk: Sequence[Slice]
+    program: Program, names: Sequence[str], handles: Sequence[Any], chunk: Sequence[Slice]
 ) -> list[SliceResult]:
     """A chunk in a Ray worker; repeatable, as it writes nothing."""
     import ray
 
+    if program.source_digest() != program.expected:
+        raise OtherSourcesError
     batches = dict(zip(names, ray.get(list(handles)), strict=True))
-    return run_chunk(simulate, batches, chunk)
+    return run_chunk(program.simulate, batches, chunk)
 
 
 class RayCluster:
     """Runs chunks as Ray tasks, on this machine or on a running cluster.
 
-    simulate : the simulator's call; pickled once
-    workers  : processes of a local cluster; None = one a CPU
-    address  : host:port of a running cluster; None = start one on this machine
-    retries  : new tries of a chunk whose worker died
+    program : what tasks run; pickled once
+    workers : processes of a local cluster; None = one a CPU
+    address : host:port of a running cluster; None = start one on this machine
+    retries : new tries of a chunk whose worker died
     """
 
     def __init__(
         self,
-        simulate: Simulate,
+        program: Program,
         workers: int | None = None,
         address: str | None = None,
         retries: int = RETRIES,
@@ -62,7 +83,7 @@ class RayCluster:
         self.workers = workers or available_cpus()
         self.capacity = 0
         self.address = address
-        self._simulate, self._retries = simulate, retries
+        self._plain_program, self._retries = program, retries
         self._pending: dict[Any, int] = {}
         self._tickets = 0
         self._ray: Any = None
@@ -86,7 +107,7 @@ class RayCluster:
                 )
         self.capacity = 2 * self.workers
         self._task = self._ray.remote(num_cpus=1, max_retries=self._retries)(run_task)
-        self._function = self._ray.put(self._simulate)
+        self._program = self._ray.put(self._plain_program)
 
     def __exit__(
         self,
@@ -106,7 +127,7 @@ class RayCluster:
         self._tickets += 1
         task = self._task.options(max_retries=min(1, self._retries)) if alone else self._task
         # In a list the handles stay references, so that a task can have any number of batches.
-        reference = task.remote(self._function, list(handles), list(handles.values()), list(chunk))
+        reference = task.remote(self._program, list(handles), list(handles.values()), list(chunk))
         self._pending[reference] = self._tickets
         return self._tickets
 
@@ -125,6 +146,11 @@ class RayCluster:
         try:
             return Outcome(ticket, self._ray.get(reference))
         except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, OtherSourcesError):
+                raise UserError(
+                    "The workers have other sources of the simulator than this process.",
+                    "Install the same version on the cluster; after an edit of sim/, start again.",
+                ) from None
             return Outcome(ticket, None, last_line(error))
         except self._ray.exceptions.WorkerCrashedError:
             return Outcome(ticket, None, "the worker process died while it ran")

@@ -140,6 +140,16 @@ def with_hydra(command: Command, task: Callable[[], T]) -> T:
     ------
     ConfigError for whatever Hydra refuses; anything that `task` raises
     """
+    if not command.flags:
+        # The same, without the two compositions that Hydra's own main makes before it calls us.
+        GlobalHydra.instance().clear()
+        with hydra.initialize_config_module("conf", job_name="coreshift", version_base="1.3"):
+            return task()
+    return with_hydra_main(command, task)
+
+
+def with_hydra_main(command: Command, task: Callable[[], T]) -> T:
+    """`with_hydra` for a command line with flags of Hydra's."""
     results: list[T] = []
     failures: list[Exception] = []
 
@@ -249,7 +259,9 @@ def explain_missing(error: MissingConfigException) -> ConfigError:
         hint = did_you_mean(option, options)
         return ConfigError(group, option, f"must be one of {', '.join(options)}", hint)
     if group in GROUPS or option in GROUPS:
-        return ConfigError(group or option, option, "has no such option", f"see conf/{group or option}")
+        return ConfigError(
+            group or option, option, "has no such option", f"see conf/{group or option}"
+        )
     reason = shorten_text(str(error))
     return ConfigError("configuration", NO_VALUE, reason, f"the groups are {', '.join(GROUPS)}")
 
@@ -257,4 +269,3 @@ def explain_missing(error: MissingConfigException) -> ConfigError:
 def program_words(module: str, command: Command) -> list[str]:
     """The command line that runs this again."""
     return ["python", "-m", module, *command.typed]
-

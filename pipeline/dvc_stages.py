@@ -40,7 +40,7 @@ KNOBS = ("experiment", "topology", "workload", "policy", "seed", "replicates")
 # Where a study runs and goes does not change what comes out.
 PLACES = ("cluster", "tracking", "outputs", "output", "resume", "sweep", "topology", "workload")
 # What a clock or a machine would write is left out: equal studies have equal tables.
-KEPT = ("study", "run_key", "source_digest", "axes", "baseline", "points", "replicates", "lanes",
+KEPT = ("study", "run_key", "command", "source_digest", "axes", "baseline", "points", "replicates", "lanes",
         "seed", "policies")  # fmt: skip
 
 
@@ -180,7 +180,8 @@ def analyse(_: Sequence[str]) -> int:
 def write_template() -> None:
     """Make the page that `dvc plots` fills in; DVC's own loads its chart library from a network."""
     if TEMPLATE.parent.is_dir() and not TEMPLATE.exists():
-        library = vl_convert.javascript_bundle()
+        make_library: Any = vl_convert.javascript_bundle
+        library = make_library()
         write_text(
             TEMPLATE,
             "<!DOCTYPE html><html><head><meta charset='utf-8'><title>DVC plots</title>"

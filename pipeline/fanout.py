@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pipeline.chunks import Cut, Planner
 from pipeline.cluster_inline import Cluster, InlineCluster, Outcome
-from pipeline.cluster_ray import RayCluster
+from pipeline.cluster_ray import Program, RayCluster
 from pipeline.errors import UserError
 from pipeline.files import FolderLock, check_writable, write_atomic
 from pipeline.lanes import LanePlan, Toolkit, coreshift_toolkit
@@ -149,7 +149,7 @@ class StudyJob:
         facts = {
             "study": study.name,
             "run_key": self.plan.key,
-            "source_digest": self.plan.toolkit.source_digest(),
+            "source_digest": self.plan.source_digest,
             "command": list(study.command),
             "axes": list(study.axes),
             "baseline": sorted({point.baseline_index for point in study.points}),
@@ -197,14 +197,15 @@ class StudyJob:
 
     def _cluster(self, lane_count: int) -> Cluster:
         settings = self.plan.study.config.cluster
-        simulate = self.plan.toolkit.simulate
+        toolkit = self.plan.toolkit
         if settings.kind == "inline":
-            return InlineCluster(simulate)
+            return InlineCluster(toolkit.simulate)
+        program = Program(toolkit.simulate, toolkit.source_digest, self.plan.source_digest)
         retries: int = settings.retries
         if settings.kind == "remote":
             self.progress.step(f"Connecting to the Ray cluster at {settings.address}")
-            return RayCluster(simulate, address=settings.address, retries=retries)
-        cluster = RayCluster(simulate, settings.workers, retries=retries)
+            return RayCluster(program, address=settings.address, retries=retries)
+        cluster = RayCluster(program, settings.workers, retries=retries)
         cluster.workers = max(1, min(cluster.workers, lane_count))
         self.progress.step(f"Starting Ray with {cluster.workers} worker(s) on this machine")
         return cluster

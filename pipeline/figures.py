@@ -25,6 +25,10 @@ from pipeline.files import write_atomic
 from pipeline.recommend import Recommendation, plain_name, setting_text
 
 VEGA_LITE = alt.SCHEMA_VERSION.lstrip("v").rsplit(".", 1)[0]
+FRONT_CAPTION = (
+    "Each dot is a setting; down and left is better. The line is the Pareto front; bars are 95 % "
+    "intervals over replicates. The dashed chord is what the knee is measured from."
+)
 CLOUD_MAX = 3000
 CELLS_MAX = 6
 
@@ -67,8 +71,7 @@ def cell_figures(run: RunTables, rows: pl.DataFrame, chosen: Recommendation, suf
     made: list[tuple[str, str, str, Any]] = [
         (
             "front", f"The trade-off: {chosen.title}",
-            "Each dot is a setting; down and left is better. The line is the Pareto front; bars are "
-            "95 % intervals over replicates. The dashed chord is what the knee is measured from.",
+            FRONT_CAPTION,
             front_chart(run, rows, chosen),
         )
     ]  # fmt: skip
@@ -151,7 +154,8 @@ def front_chart(run: RunTables, rows: pl.DataFrame, chosen: Recommendation) -> A
               axis=alt.Axis(**metric_axis(y_name)), scale=alt.Scale(zero=True, nice=True))  # fmt: skip
     tip = [
         alt.Tooltip("setting:N"), alt.Tooltip("point:Q"),
-        alt.Tooltip("x:Q", title="overhead", format=".3%"), alt.Tooltip("y:Q", title="imbalance", format=".3%"),
+        alt.Tooltip("x:Q", title="overhead", format=".3%"),
+        alt.Tooltip("y:Q", title="imbalance", format=".3%"),
         alt.Tooltip("on_front:Q", title="on the front in", format=".0%"),
     ]  # fmt: skip
     front = frame.filter(pl.col("pareto")).sort("x", "y")
@@ -179,7 +183,7 @@ def mark_layers(frame: pl.DataFrame, chosen: Recommendation, x: Any, y: Any) -> 
     """Rings and words for the recommended point and the baseline."""
     layers = []
     marks = [("recommended", chosen.point, RED), ("baseline", chosen.baseline, INK)]
-    middle = (frame["x"].max() or 0.0) / 2
+    middle = max((float(value) for value in frame["x"]), default=0.0) / 2
     for word, point, colour in marks:
         one = frame.filter(pl.col("point") == (-1 if point is None else point))
         if not one.height or (word == "baseline" and point == chosen.point):

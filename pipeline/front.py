@@ -58,7 +58,7 @@ def pareto_mask_any(rows: FloatArray, block: int = 256) -> BoolArray:
         some = rows[start : start + block, None, :]
         as_good = (rows[None, :, :] <= some).all(axis=2)
         better = (rows[None, :, :] < some).any(axis=2)
-        mask[start : start + block] = ~(as_good & better).any(axis=1)
+        mask[start : start + block] = ~np.any(as_good & better, axis=1)
     return mask
 
 

@@ -79,7 +79,8 @@ class LanePlan:
         self._built: OrderedDict[int, Batch] = OrderedDict()
         self._memo: dict[tuple[str, int], tuple[Any, str]] = {}
         self._assign_batches()
-        self.key = run_key(self.contents(), toolkit.source_digest())
+        self.source_digest = toolkit.source_digest()
+        self.key = run_key(self.contents(), self.source_digest)
 
     def _assign_batches(self) -> None:
         numbers: dict[str, int] = {}

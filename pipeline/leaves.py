@@ -80,7 +80,7 @@ def not_a_leaf(key: str, value: Scalar, found: Any) -> ConfigError:
 
 def no_leaf(key: str, value: Scalar, data: Any, names: str) -> ConfigError:
     """The error for an axis that this combination of groups does not have."""
-    section = key.split(".")[0]
+    section = key.split(".", maxsplit=1)[0]
     keys = [f"{section}.{path}" for path in flatten(data)]
     hint = nearest(key, keys) or f"{section} has: {', '.join(keys[:SUGGESTIONS_MAX])}"
     return ConfigError(key, value, f"does not exist with {names}", hint)
@@ -103,12 +103,13 @@ def flatten(data: Any, prefix: str = "") -> Iterator[str]:
 
 def suggest_key(key: str, data: Mapping[str, Any]) -> str:
     """A hint at the key that was meant: the same last word elsewhere, or nearly the same key."""
-    return nearest(key, [*data, *flatten(data)])
+    keys = [k for k in flatten(data) if not k.startswith(("sweep.axes.", "sweep.also."))]
+    return nearest(key, [*data, *keys])
 
 
 def nearest(key: str, keys: Sequence[str]) -> str:
     """A suggestion among dotted keys; "" if nothing is near."""
-    last = key.split(".")[-1]
+    last = key.rsplit(".", maxsplit=1)[-1]
     same = [known for known in keys if known != key and known.split(".")[-1] == last]
     if same:
         return f"did you mean {' or '.join(dict.fromkeys(same[:3]))}?"

@@ -14,11 +14,12 @@ import yaml
 import sim
 from pipeline.aggregate import OBJECTIVES, RunFolderError, RunTables, is_policy_key
 from pipeline.front import FrontCertainty, Knee, bootstrap_front, find_knee, pareto_mask, rank_rows
-from pipeline.store import COMPLETED
+from pipeline.worker import COMPLETED
 
 TAIL_METRIC = "slowdown_p99"
 # A rival that is the knee in a tenth of the resamples is not told apart from the choice by noise.
 RIVAL_SHARE = 0.1
+PLACES = ("cluster", "tracking", "outputs", "output", "resume", "study", "sweep")
 EXPECTED = (*OBJECTIVES, "wasted_core_share", "slowdown_p99", "throughput_per_s")
 RULES = {
     "chord": "the knee: the front's point furthest below the line between its two ends (Das 1999)",
@@ -261,10 +262,27 @@ def distinct_rivals(points: Sequence[int], values: Any, is_knee: Any, same: Any)
 
 
 def overrides_of(run: RunTables, row: Mapping[str, Any]) -> list[str]:
-    """Overrides that lead to a point: the three groups, then every swept number that it has."""
+    """Overrides that lead to a point: what the whole study fixes, the three groups, then every
+    swept number that the point has."""
     keys = [k for k in ("topology", "workload", "policy") if row.get(k) is not None]
     keys += [axis for axis in run.axes if axis not in keys and has_value(axis, row[axis])]
-    return [f"{key}={plain(row[key])}" for key in keys]
+    own = [f"{key}={plain(row[key])}" for key in keys]
+    return [*(word for word in study_words(run) if word.partition("=")[0] not in keys), *own]
+
+
+def study_words(run: RunTables) -> list[str]:
+    """The words of the study's command that fix something for all points, places left out."""
+    command = run.manifest.get("command")
+    words = [str(w) for w in command if "=" in str(w)] if isinstance(command, list) else []
+    named = [word.partition("=")[0].lstrip("+~") for word in words]
+    kept = [
+        word for word, key in zip(words, named, strict=True)
+        if key.split(".")[0] not in PLACES and key not in run.axes
+    ]  # fmt: skip
+    # Without a word on what to sweep, the default study ran.
+    if not {"experiment", "sweep", *run.axes} & {*named, *(k.split(".")[0] for k in named)}:
+        kept.insert(0, "experiment=default")
+    return kept
 
 
 def has_value(key: str, value: Any) -> bool:

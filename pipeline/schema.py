@@ -13,11 +13,11 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_vali
 
 import sim
 from pipeline.schema_spec import (
-    COST,
-    POLICY,
-    PROCESS_CLASS,
-    SIMULATION,
+    CostPart,
     Part,
+    PolicyPart,
+    ProcessClassPart,
+    SimulationPart,
     SpecPart,
     Switch,
     Word,
@@ -45,7 +45,9 @@ def check_name(value: Any) -> Any:
 def check_class_name(value: Any) -> Any:
     """Refuse what cannot be a word of a dotted key."""
     if not isinstance(value, str) or not CLASS_NAME.fullmatch(value):
-        raise problem("must be 1 to 64 letters, digits, _ and -, starting with a letter", value=value)
+        raise problem(
+            "must be 1 to 64 letters, digits, _ and -, starting with a letter", value=value
+        )
     return value
 
 
@@ -61,23 +63,31 @@ class TopologyDescription(Part):
     model_config = ConfigDict(extra="allow")
 
     kind: Literal["description"]
-    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
+    name: Annotated[
+        Word | None, Field(description="shown in tables; default: the option's name")
+    ] = None
 
 
 class TopologyHwloc(Part):
     """A machine described by an hwloc XML file (`lstopo --of xml`)."""
 
     kind: Literal["hwloc"]
-    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
+    name: Annotated[
+        Word | None, Field(description="shown in tables; default: the option's name")
+    ] = None
     path: Annotated[Word, Field(description="of the XML file")]
-    latency_csv: Annotated[Word | None, Field(description="measured core-to-core latencies, ns")] = None
+    latency_csv: Annotated[
+        Word | None, Field(description="measured core-to-core latencies, ns")
+    ] = None
 
 
 class TopologyYaml(Part):
     """A machine described by a YAML file of its own, with the keys of a description."""
 
     kind: Literal["yaml"]
-    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
+    name: Annotated[
+        Word | None, Field(description="shown in tables; default: the option's name")
+    ] = None
     path: Annotated[Word, Field(description="of the YAML file")]
 
 
@@ -131,13 +141,13 @@ class WorkloadClasses(ClassesBase):
     """Process classes by name; each has a population or arrivals, memory, affinity and a program."""
 
     kind: Literal["classes"]
-    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
+    name: Annotated[
+        Word | None, Field(description="shown in tables; default: the option's name")
+    ] = None
     ns_per_reduction: bounded(  # type: ignore[valid-type]
         float, _meta["low"], _meta["high"], _meta["text"], unit=_meta["unit"]
     ) = _ratio.default
-    classes: Annotated[
-        dict[ClassName, PROCESS_CLASS], Field(description="class name -> class")  # type: ignore[valid-type]
-    ]
+    classes: Annotated[dict[ClassName, ProcessClassPart], Field(description="class name -> class")]
 
 
 WorkloadReplay: Any = spec_model(
@@ -149,7 +159,9 @@ WorkloadReplay: Any = spec_model(
         "kind": (Literal["replay"], ...),
         "name": (Annotated[Word | None, Field(description="shown in tables")], None),
         "trace": (
-            Annotated[Word, Field(description="name in conf/traces, or a path (also of a raw recording)")],
+            Annotated[
+                Word, Field(description="name in conf/traces, or a path (also of a raw recording)")
+            ],
             ...,
         ),
     },
@@ -187,8 +199,10 @@ class SweepGrid(Part):
     """Every combination of the axes' values; `also` adds further grids of their own."""
 
     kind: Literal["grid"] = "grid"
-    axes: Axes = {}
-    also: Annotated[tuple[Axes, ...], Field(description="further grids, each beside the first")] = ()
+    axes: Axes = Field(default_factory=dict)
+    also: Annotated[
+        tuple[Axes, ...], Field(description="further grids, each beside the first")
+    ] = ()
     levels: bounded(int, 2, 10_000, "values taken from an interval(...)") = 5  # type: ignore[valid-type]
 
 
@@ -196,7 +210,7 @@ class SweepSampled(Part):
     """Points drawn from the axes: independent, Latin hypercube, or Sobol' sequence."""
 
     kind: Literal["random", "lhs", "sobol"]
-    axes: Axes = {}
+    axes: Axes = Field(default_factory=dict)
     also: Annotated[tuple[Axes, ...], Field(description="further grids, beside the samples")] = ()
     levels: bounded(int, 2, 10_000, "values taken from an interval(...) in `also`") = 5  # type: ignore[valid-type]
     samples: bounded(int, 1, 1_000_000, "points drawn (sobol: a power of two)") = 64  # type: ignore[valid-type]
@@ -297,11 +311,18 @@ class Outputs(Part):
 # --- the whole -------------------------------------------------------------------------------------
 
 
+def no_baseline_given() -> dict[str, str | int | float | bool | None]:
+    """The policy `none`."""
+    return {"policy": "none"}
+
+
 def check_baseline(value: Any) -> Any:
     """A policy's name, or overrides of the policy alone."""
     if isinstance(value, str) and value:
         return {"policy": value}
-    good = isinstance(value, Mapping) and value and all(isinstance(v, SCALAR) for v in value.values())
+    good = (
+        isinstance(value, Mapping) and value and all(isinstance(v, SCALAR) for v in value.values())
+    )
     if not good or not all(k == "policy" or str(k).startswith("policy.") for k in value):
         raise problem(
             "must be the name of a policy, or overrides of a policy",
@@ -314,14 +335,16 @@ def check_baseline(value: Any) -> Any:
 class Config(Part):
     """One study, resolved: what is simulated, how it is swept, and where it goes."""
 
-    study: Annotated[Name, Field(description="name of the study and of its output folder")] = "sweep"
+    study: Annotated[Name, Field(description="name of the study and of its output folder")] = (
+        "sweep"
+    )
     seed: bounded(int, 0, 2**63 - 1, "of all random numbers") = 1  # type: ignore[valid-type]
     replicates: bounded(int, 1, 100_000, "lanes a point") = 3  # type: ignore[valid-type]
-    simulation: SIMULATION = Field(default_factory=SIMULATION)  # type: ignore[valid-type]
+    simulation: SimulationPart = Field(default_factory=SimulationPart)
     topology: TopologyPart
     workload: WorkloadPart
-    policy: POLICY  # type: ignore[valid-type]
-    cost: COST  # type: ignore[valid-type]
+    policy: PolicyPart
+    cost: CostPart
     sweep: SweepPart = SweepGrid()
     cluster: ClusterPart
     tracking: TrackingPart
@@ -329,7 +352,7 @@ class Config(Part):
         dict[str, str | int | float | bool | None],
         BeforeValidator(check_baseline),
         Field(description="policy that the others are compared with: a name, or overrides"),
-    ] = {"policy": "none"}
+    ] = Field(default_factory=no_baseline_given)
     outputs: Outputs = Outputs()
     resume: Annotated[Switch, Field(description="go on where a killed run stopped")] = True
     output: one_of(("table", "json"), "what the command prints") = "table"  # type: ignore[valid-type]
@@ -339,8 +362,8 @@ SIMULATED = ("topology", "workload", "policy", "cost", "simulation")
 SECTIONS: dict[str, TypeAdapter[Any]] = {
     "topology": TypeAdapter(TopologyPart),
     "workload": TypeAdapter(WorkloadPart),
-    "policy": TypeAdapter(POLICY),
-    "cost": TypeAdapter(COST),
-    "simulation": TypeAdapter(SIMULATION),
+    "policy": TypeAdapter(PolicyPart),
+    "cost": TypeAdapter(CostPart),
+    "simulation": TypeAdapter(SimulationPart),
 }
 UNIONS = ("topology", "workload", "sweep", "cluster", "tracking")

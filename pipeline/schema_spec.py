@@ -9,7 +9,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -52,7 +52,7 @@ class Part(BaseModel):
 def problem(allowed: str, **about: Any) -> PydanticCustomError:
     """A validation error in words of our own: `where` (below the model), `value` and `hint`."""
     text = allowed.replace("{", "(").replace("}", ")")
-    return PydanticCustomError("coreshift", text, {"allowed": allowed, **about})  # type: ignore[arg-type]
+    return PydanticCustomError("coreshift", text, {"allowed": allowed, **about})
 
 
 class SpecPart(Part):
@@ -110,8 +110,10 @@ def bounded(
     finite: Any = {k: kind(v) for k, v in limits.items() if abs(v) != float("inf")}
     number: Any = Annotated[kind, Field(**finite)]
     whole = number | None if optional else number
-    extra = {"unit": unit} if unit else None
-    return Annotated[whole, Field(description=text, json_schema_extra=extra), BeforeValidator(check)]
+    extra: Any = {"unit": unit} if unit else None
+    return Annotated[
+        whole, Field(description=text, json_schema_extra=extra), BeforeValidator(check)
+    ]
 
 
 def number_words(kind: type, low: float, high: float, optional: bool, unit: str) -> str:
@@ -226,7 +228,8 @@ def plain_type(hint: Any) -> Any:
         parts = [plain_type(part) for part in typing.get_args(hint)]
         return typing.Union[tuple(parts)]  # noqa: UP007 - made at run time
     if typing.get_origin(hint) is tuple:
-        return tuple[plain_type(typing.get_args(hint)[0]), ...]
+        member: Any = plain_type(typing.get_args(hint)[0])
+        return tuple[member, ...]
     strict = {str: Word, bool: Switch, int: Annotated[int, Field(strict=True)]}
     return strict.get(hint, hint)
 
@@ -243,11 +246,17 @@ def field_default(field: "dataclasses.Field[Any]") -> Any:
 
 for _spec in (sim.Placement, sim.Stealing, sim.Balancing, sim.Decision, sim.Adaptive):
     spec_model(_spec)
-for _spec in (sim.ProcessLimit, sim.RateLimit, sim.BurstLimit, sim.Limits):
-    spec_model(_spec)
-for _spec in (sim.Distribution, sim.Step, sim.Arrival, sim.Affinity, sim.Memory):
-    spec_model(_spec)
-POLICY = spec_model(sim.Policy)
-COST = spec_model(sim.Cost)
-SIMULATION = spec_model(sim.Simulation)
-PROCESS_CLASS = spec_model(sim.ProcessClass, leave_out=("name",), fixed={"name": "class"})
+for _limit in (sim.ProcessLimit, sim.RateLimit, sim.BurstLimit, sim.Limits):
+    spec_model(_limit)
+for _part in (sim.Distribution, sim.Step, sim.Arrival, sim.Affinity, sim.Memory):
+    spec_model(_part)
+if typing.TYPE_CHECKING:
+    PolicyPart: TypeAlias = SpecPart
+    CostPart: TypeAlias = SpecPart
+    SimulationPart: TypeAlias = SpecPart
+    ProcessClassPart: TypeAlias = SpecPart
+else:
+    PolicyPart = spec_model(sim.Policy)
+    CostPart = spec_model(sim.Cost)
+    SimulationPart = spec_model(sim.Simulation)
+    ProcessClassPart = spec_model(sim.ProcessClass, leave_out=("name",), fixed={"name": "class"})

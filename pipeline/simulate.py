@@ -25,6 +25,7 @@ from pipeline.study import make_study
 MODULE = "pipeline.simulate"
 CONFIDENCE = 0.95
 
+
 def simulate(words: Sequence[str]) -> int:
     """Simulate the replicates of one point and print their metrics; writes no file.
 
@@ -48,18 +49,25 @@ def simulate(words: Sequence[str]) -> int:
         print_table(answer)
     return 0 if answer["completed"] else 1
 
+
 def check_single(command: Command) -> None:
     """Refuse axes: this command is about one point."""
     for key, override in command.swept.items():
         values = override.get_value_string()
-        raise ConfigError(key, values, "takes one value here", "sweep with python -m pipeline.sweep")
+        raise ConfigError(
+            key, values, "takes one value here", "sweep with python -m pipeline.sweep"
+        )
+
 
 def single_point(study: Study) -> Point:
     """The point that was asked for; the baseline beside it is left out."""
     if study.axes:
         hint = "leave experiment= and sweep= out, or use python -m pipeline.sweep"
-        raise ConfigError("sweep.axes", ", ".join(study.axes), "must be empty for a single point", hint)
+        raise ConfigError(
+            "sweep.axes", ", ".join(study.axes), "must be empty for a single point", hint
+        )
     return study.points[0]
+
 
 def run_point(study: Study, point: Point) -> sim.Result:
     """Simulate a point's replicates, one after the other."""
@@ -69,6 +77,7 @@ def run_point(study: Study, point: Point) -> sim.Result:
         for replicate in range(study.replicates)
     ]
     return sim.simulate(inputs.topology, inputs.workload, lanes, inputs.simulation, threads=1)
+
 
 def answer_of(study: Study, point: Point, result: sim.Result) -> dict[str, Any]:
     """What the command prints, as plain data.
@@ -90,6 +99,7 @@ def answer_of(study: Study, point: Point, result: sim.Result) -> dict[str, Any]:
         "metrics": {name: metric_of(name, result.columns[name], good) for name in sim.METRICS},
     }
 
+
 def metric_of(name: str, values: np.ndarray, good: np.ndarray) -> dict[str, Any]:
     """Mean with confidence interval of one metric, and its value in each replicate."""
     kept = values[good].astype(np.float64)
@@ -109,9 +119,11 @@ def metric_of(name: str, values: np.ndarray, good: np.ndarray) -> dict[str, Any]
         "values": [float(v) if np.isfinite(v) else None for v in values],
     }
 
+
 def label_text(point: Point) -> str:
     """A point's labels in one line."""
     return ", ".join(f"{name} {value}" for name, value in point.labels.items())
+
 
 def print_table(answer: Mapping[str, Any]) -> None:
     """The metrics as a table on stdout."""
@@ -132,15 +144,18 @@ def print_table(answer: Mapping[str, Any]) -> None:
         for text in dict.fromkeys(answer["problems"]):
             console.print(f"  {text}")
 
+
 def number_text(value: float | None) -> str:
     """A number for people."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.5g}"
 
+
 def main(words: Sequence[str] | None = None) -> int:
     """Entry point of `python -m pipeline.simulate` and `coreshift simulate`."""
     return run_main(simulate, words)
+
 
 if __name__ == "__main__":
     raise SystemExit(main())

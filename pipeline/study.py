@@ -33,7 +33,9 @@ class Structure:
     @property
     def names(self) -> str:
         """The choices that distinguish it, for messages."""
-        return " ".join(f"{group}={self.choices[group]}" for group in GROUP_AXES if group in self.choices)
+        return " ".join(
+            f"{group}={self.choices[group]}" for group in GROUP_AXES if group in self.choices
+        )
 
     def section(self, name: str, leaves: Mapping[str, Scalar]) -> tuple[Any, str]:
         """A section with some leaves set, and its digest; made once."""
@@ -76,7 +78,9 @@ class Composer:
                 if o.key_or_group not in choices
                 and (keep_policy or not o.key_or_group.startswith("policy."))
             ]
-            plain, chosen = compose([*fixed, *(f"{group}={name}" for group, name in choices.items())])
+            plain, chosen = compose(
+                [*fixed, *(f"{group}={name}" for group, name in choices.items())]
+            )
             self.structures[key] = Structure(self.load(plain, chosen), chosen)
         return self.structures[key]
 
@@ -173,7 +177,9 @@ def read_axis(key: str, text: str) -> Axis:
         return axis_of(override)
     value = override.value()
     if isinstance(value, (list, dict)):
-        raise ConfigError(f"sweep.axes.{key}", text, "must be values to sweep over", 'write "1,2,4"')
+        raise ConfigError(
+            f"sweep.axes.{key}", text, "must be values to sweep over", 'write "1,2,4"'
+        )
     return Axis(key, (value,))  # type: ignore[arg-type]
 
 
@@ -190,7 +196,9 @@ def assignments(base: Structure, grids: Sequence[Mapping[str, Axis]]) -> list[As
         else:
             found += expand_grid(axes, sweep.levels)
         if len(found) > POINTS_MAX:
-            raise ConfigError("sweep", NO_VALUE, f"has over {POINTS_MAX} points", "give fewer values")
+            raise ConfigError(
+                "sweep", NO_VALUE, f"has over {POINTS_MAX} points", "give fewer values"
+            )
     return found
 
 
@@ -204,13 +212,15 @@ def whole_where_needed(axis: Axis, base: Structure) -> Axis:
 
 def check_axis_key(key: str, base: Structure) -> None:
     """Raise ConfigError for a key that cannot be swept."""
-    first = key.split(".")[0]
+    first = key.split(".", maxsplit=1)[0]
     if key in GROUP_AXES or ("." in key and first in SIMULATED):
         return
     if key in GROUPS or first in GROUPS:
         raise ConfigError(key, NO_VALUE, "takes one value; a study is one experiment in one place")
     if key in ("seed", "replicates"):
-        raise ConfigError(key, NO_VALUE, "cannot be swept", "raise replicates: each has seeds of its own")
+        raise ConfigError(
+            key, NO_VALUE, "cannot be swept", "raise replicates: each has seeds of its own"
+        )
     if first in type(base.config).model_fields:
         raise ConfigError(key, NO_VALUE, f"cannot be swept; groups can ({', '.join(GROUP_AXES)}) and any "
                           f"setting below {', '.join(SIMULATED)}")  # fmt: skip
@@ -256,9 +266,8 @@ def add_baselines(composer: Composer, base: Structure, drafts: dict[str, Draft])
             drafts.setdefault(made.digest, made)
             known[key] = made.digest
         found[draft.digest] = known[key]
-    for digest in set(drafts) - set(found):
-        found[digest] = digest
-    return found
+    # What was added is its own baseline.
+    return {digest: found.get(digest, digest) for digest in drafts}
 
 
 def check_all(drafts: Iterable[Draft]) -> None:
@@ -272,9 +281,7 @@ def check_all(drafts: Iterable[Draft]) -> None:
         check_together(configs)
 
 
-def make_point(
-    index: Mapping[str, int], axes: Sequence[str], draft: Draft, baseline: str
-) -> Point:
+def make_point(index: Mapping[str, int], axes: Sequence[str], draft: Draft, baseline: str) -> Point:
     """A point of the study, now that all are known."""
     labels = {group: draft.structure.choices.get(group, "custom") for group in LABELS}
     values: dict[str, Scalar] = {}

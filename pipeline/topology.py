@@ -81,7 +81,9 @@ def import_file(words: Sequence[str]) -> int:
     if kind == "hwloc":
         data["latency_csv"] = options["latency_csv"] or None
     topology = build_topology(load_section("topology", data))
-    return write_description(topology, Path(options["out"] or f"{path.stem}.yaml"), options["force"])
+    return write_description(
+        topology, Path(options["out"] or f"{path.stem}.yaml"), options["force"]
+    )
 
 
 def export(words: Sequence[str]) -> int:
@@ -89,7 +91,9 @@ def export(words: Sequence[str]) -> int:
     own = [word for word in words if word.startswith(("out=", "force="))]
     _, options = split_words(own, {"out": "", "force": "false"})
     topology = composed_topology([word for word in words if word not in own])
-    return write_description(topology, Path(options["out"] or f"{topology.name}.yaml"), options["force"])
+    return write_description(
+        topology, Path(options["out"] or f"{topology.name}.yaml"), options["force"]
+    )
 
 
 def write_description(topology: Topology, path: Path, force: str) -> int:

@@ -1,8 +1,7 @@
 """Periodic balancing (push) and the adaptive control law (DESIGN §6 and §9)."""
 
-import numba as nb
-
 from sim.kernels import bits, decide, log, measure, queues
+from sim.kernels.jit import kernel
 from sim.kernels.rows import core
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -13,7 +12,7 @@ NODE_EVERY = 4  # a pass over nodes after three over clusters, ...
 MACHINE_EVERY = 16  # ... and one over the machine: as Linux lengthens its interval by domain size
 
 
-@nb.njit(cache=True)
+@kernel
 def balance_group(z, g, f, mask):
     """Move processes from the busiest to the least loaded core of a group until it is balanced enough."""
     n = z[K.NUM_CORES]
@@ -43,7 +42,7 @@ def balance_group(z, g, f, mask):
             queues.make_due(z, g, f, least, z[S.NOW_NS])
 
 
-@nb.njit(cache=True)
+@kernel
 def balance(z, g, f):
     """One balancing pass over the groups whose turn it is."""
     z[S.BALANCE_PASSES] += 1
@@ -59,19 +58,19 @@ def balance(z, g, f):
             balance_group(z, g, f, z[S.CLUSTER_SETS] + cluster * z[S.WORDS])
 
 
-@nb.njit(cache=True)
+@kernel
 def scale_up(x, step_q16, high):
     """x times step, at most `high`."""
     return min(x * step_q16 >> 16, high)
 
 
-@nb.njit(cache=True)
+@kernel
 def scale_down(x, step_q16, low):
     """x over step, at least `low` and 1."""
     return max(max((x << 16) // step_q16, low), 1)
 
 
-@nb.njit(cache=True)
+@kernel
 def adapt(z, g, f):
     """Feedback: migrations that cost too much raise the threshold and the period, wasted cores lower them."""
     step = z[K.STEP_Q16]
@@ -90,8 +89,9 @@ def adapt(z, g, f):
             period = scale_down(period, step, z[K.PERIOD_LOW_NS])
         if z[S.FACTOR_Q16] > 0:
             z[S.FACTOR_Q16] = factor
-        z[S.BALANCE_PERIOD_NS] = period
-        log.note(z, g, f, log.ADJUST, -1, -1, z[S.FACTOR_Q16], period)
+        if z[S.BALANCE_PERIOD_NS] > 0:
+            z[S.BALANCE_PERIOD_NS] = period
+        log.note(z, g, f, log.ADJUST, -1, -1, z[S.FACTOR_Q16], z[S.BALANCE_PERIOD_NS])
     z[S.PERIOD_OVERHEAD_NS] = 0
     z[S.PERIOD_BUSY_NS] = 0
     z[S.PERIOD_WASTED_NS] = 0

@@ -3,9 +3,9 @@
 A set is the position of its first word. Bits are handled as uint64; int64 words hold the same bits.
 """
 
-import numba as nb
 import numpy as np
 
+from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import core
 from sim.layout import core as C
 from sim.layout import lane as S
@@ -20,34 +20,34 @@ for _i in range(64):
 LOWEST = tuple(_lowest)
 
 
-@nb.njit(cache=True)
+@kernel
 def lowest(word):
     """Position of the lowest bit of a non-zero word (Leiserson, Prokop and Randall 1998, de Bruijn multiplication)."""
     isolated = word & (~word + ONE)
     return LOWEST[np.int64((isolated * DEBRUIJN) >> np.uint64(58))]
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def has(z, words, c):
     """Is core c in the set?"""
     return (np.uint64(z[words + (c >> 6)]) >> np.uint64(c & 63)) & ONE != ZERO
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def add(z, words, c):
     """Put core c into the set."""
     at = words + (c >> 6)
     z[at] = np.int64(np.uint64(z[at]) | (ONE << np.uint64(c & 63)))
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def drop(z, words, c):
     """Take core c out of the set."""
     at = words + (c >> 6)
     z[at] = np.int64(np.uint64(z[at]) & ~(ONE << np.uint64(c & 63)))
 
 
-@nb.njit(cache=True)
+@kernel
 def count(z, words):
     """Number of cores in the set."""
     total = 0
@@ -59,13 +59,13 @@ def count(z, words):
     return total
 
 
-@nb.njit(cache=True)
+@kernel
 def common(z, i, a, b, c):
     """Word i of the intersection of three sets."""
     return np.uint64(z[a + i]) & np.uint64(z[b + i]) & np.uint64(z[c + i])
 
 
-@nb.njit(cache=True)
+@kernel
 def first_cyclic(z, words, within, allowed, c):
     """First core of the intersection at or after c, going round; -1 if it is empty."""
     n = z[S.WORDS]
@@ -84,7 +84,7 @@ def first_cyclic(z, words, within, allowed, c):
     return -1
 
 
-@nb.njit(cache=True)
+@kernel
 def nearest(z, words, allowed, c):
     """First core of words & allowed in the cyclic-nearest order of c, itself excepted; -1 if there is none.
 
@@ -107,7 +107,7 @@ def nearest(z, words, allowed, c):
     return found
 
 
-@nb.njit(cache=True)
+@kernel
 def distance(z, a, b):
     """Distance class of two cores: 0 same physical core, 1 same cluster, 2 same node, 3 other node."""
     x, y = core(z, a), core(z, b)

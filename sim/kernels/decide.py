@@ -1,8 +1,7 @@
 """The decision to migrate, and the move itself (DESIGN §6 and §8)."""
 
-import numba as nb
-
 from sim.kernels import bits, costs, limits, log, queues
+from sim.kernels.jit import kernel
 from sim.kernels.rows import core, klass, mask, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -12,7 +11,7 @@ from sim.layout import process as P
 from sim.layout import step as T
 
 
-@nb.njit(cache=True)
+@kernel
 def benefit_cycles(z, g, f, p, source, target, k):
     """Expected gain of moving p, cycles of the target: waiting saved, speed and locality gained."""
     row = process(z, p)
@@ -28,7 +27,7 @@ def benefit_cycles(z, g, f, p, source, target, k):
     return benefit
 
 
-@nb.njit(cache=True)
+@kernel
 def is_worth_it(z, g, f, p, source, target, k):
     """benefit > cost x threshold_factor, with the factor of the distance class."""
     if z[K.ALWAYS]:
@@ -41,7 +40,7 @@ def is_worth_it(z, g, f, p, source, target, k):
     return (benefit << 16) > z[S.ESTIMATE_CYCLES] * factor_q16
 
 
-@nb.njit(cache=True)
+@kernel
 def refusal(z, g, f, p, source, target, k):
     """Reason why p may not move from source to target now, or PASSED; the checks stand in the written order."""
     t = z[S.NOW_NS]
@@ -59,7 +58,7 @@ def refusal(z, g, f, p, source, target, k):
     return N.PASSED
 
 
-@nb.njit(cache=True)
+@kernel
 def attempt(z, g, f, p, source, target, k, mechanism):  # noqa: PLR0913 - one candidate is nine facts
     """Try one candidate: count it, check it, and on success charge limits and cost. The caller moves it in the queues.
 

@@ -4,9 +4,9 @@ No libm call stands here: logarithm, exponential and normal quantile are built f
 rounds exactly, so that a lane gives the same bits on every machine.
 """
 
-import numba as nb
 import numpy as np
 
+from sim.kernels.jit import kernel, leaf
 from sim.layout import step as T
 from sim.layout import table as G
 
@@ -20,7 +20,7 @@ CHILD = np.int64(np.uint64(0xC2B2AE3D27D4EB4F).astype(np.int64))
 LARGEST = 2.0**40
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def mix(key, n):
     """Number n of the stream `key`: splitmix64 (Steele, Lea and Flood 2014) jumped to n; int64 holding uint64 bits."""
     z = np.uint64(key) + (np.uint64(n) + np.uint64(1)) * GOLDEN
@@ -29,19 +29,19 @@ def mix(key, n):
     return np.int64(z ^ (z >> np.uint64(31)))
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def uniform(bits):
     """Float64 strictly between 0 and 1 from 64 random bits."""
     return (np.float64(np.uint64(bits) >> np.uint64(11)) + 0.5) * 1.1102230246251565e-16
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def below(bits, n):
     """Whole number in 0..n-1 from 64 random bits, n < 2^31; bias below n / 2^32."""
     return np.int64(((np.uint64(bits) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def ln(x):
     """Natural logarithm of a positive normal float64, within 2 ulp.
 
@@ -64,7 +64,7 @@ def ln(x):
     return e * LN2_HIGH - ((half - (s * (half + even + odd) + e * LN2_LOW)) - f)
 
 
-@nb.njit(cache=True)
+@kernel
 def exp(x):
     """Exponential of a float64; 0 below -700, e^700 above 700; within 2 ulp (reduction by ln 2, Taylor to x^13)."""
     x = min(max(x, -700.0), 700.0)
@@ -79,7 +79,7 @@ def exp(x):
     return total
 
 
-@nb.njit(cache=True)
+@kernel
 def horner(x, c):
     """Polynomial with the highest coefficient first."""
     total = 0.0
@@ -88,7 +88,7 @@ def horner(x, c):
     return total
 
 
-@nb.njit(cache=True)
+@kernel
 def normal_quantile(p):
     """Quantile of the standard normal distribution, 0 < p < 1.
 
@@ -130,7 +130,7 @@ def normal_quantile(p):
     return -top / bottom if q < 0.0 else top / bottom
 
 
-@nb.njit(cache=True)
+@kernel
 def sample_rare(g, f, row, u):
     """The distributions that need more than one logarithm or a table (DESIGN §2)."""
     kind = np.int64(f[row])
@@ -147,7 +147,7 @@ def sample_rare(g, f, row, u):
     return f[g[G.VALUES] + first + np.int64(np.floor(u * count))]
 
 
-@nb.njit(cache=True)
+@kernel
 def sample(g, f, which, bits):
     """One draw of distribution `which`, rounded to a whole number in 1..2^40 (DESIGN §2)."""
     row = g[G.DRAWS] + which * T.DRAW_WIDTH

@@ -1,8 +1,7 @@
 """The lane: creation at time 0, then one event after the other in the written total order (DESIGN §1)."""
 
-import numba as nb
-
 from sim.kernels import balance, draw, heap, life, log, measure, programs, slices
+from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import class_numbers, class_state, klass, process
 from sim.layout import counter as N
 from sim.layout import lane as S
@@ -17,7 +16,7 @@ ARRIVAL_CODE = 1 << 40  # heap codes: timers are slots, arrivals stand behind th
 CLOSED_STREAM, ARRIVAL_STREAM, ARRIVING_STREAM, STAGGER_STREAM = 1, 2, 3, 7
 
 
-@nb.njit(cache=True)
+@kernel
 def arrival_ns(z, g, f, kind, mean_ns):
     """One draw of the class's arrival stream, exponential with a mean, at least 1 ns."""
     state = class_state(z, kind)
@@ -28,7 +27,7 @@ def arrival_ns(z, g, f, kind, mean_ns):
     return int(min(max(1.0, x + 0.5), 2.0**60))
 
 
-@nb.njit(cache=True)
+@kernel
 def next_arrival_ns(z, g, f, kind, t):
     """Time of the arrival after t: deterministic, Poisson, or Poisson within exponential bursts (on_off)."""
     rule = g[klass(g, kind) + T.ARRIVAL]
@@ -44,7 +43,7 @@ def next_arrival_ns(z, g, f, kind, t):
     return at
 
 
-@nb.njit(cache=True)
+@kernel
 def schedule_arrival(z, g, f, kind):
     """Put the class's next arrival into the heap, unless it lies behind the horizon."""
     at = next_arrival_ns(z, g, f, kind, z[S.NOW_NS])
@@ -52,7 +51,7 @@ def schedule_arrival(z, g, f, kind):
         heap.push(z, at, ARRIVAL_CODE + kind)
 
 
-@nb.njit(cache=True)
+@kernel
 def arrive(z, g, f, kind):
     """A process of class `kind` comes from outside."""
     key = draw.mix(draw.mix(draw.mix(z[K.KEY], ARRIVING_STREAM), kind), z[class_state(z, kind) + T.ARRIVED])
@@ -63,7 +62,7 @@ def arrive(z, g, f, kind):
     schedule_arrival(z, g, f, kind)
 
 
-@nb.njit(cache=True)
+@kernel
 def create_closed(z, g, f):
     """The closed population of every class, then the first arrivals."""
     key = draw.mix(z[K.KEY], CLOSED_STREAM)
@@ -79,7 +78,7 @@ def create_closed(z, g, f):
             schedule_arrival(z, g, f, kind)
 
 
-@nb.njit(cache=True)
+@kernel
 def create_copies(z, g, f, stagger_ns, schedulers):
     """The processes present at the start of a trace, copy by copy; each copy begins after its own delay."""
     n = z[K.NUM_CORES]
@@ -107,7 +106,7 @@ def create_copies(z, g, f, stagger_ns, schedulers):
                 life.ready(z, g, f, p, c)
 
 
-@nb.njit(cache=True)
+@kernel
 def drain(z, g, f):
     """Dispatch the cores on the ready list, first in, first out."""
     while z[S.READY_COUNT] > 0:
@@ -117,7 +116,7 @@ def drain(z, g, f):
         slices.run_core(z, g, f, c)
 
 
-@nb.njit(cache=True)
+@kernel
 def control(z, g, f, t):
     """Balancing, adaptation and windows, in this order at equal times; one event a call."""
     if z[S.NEXT_BALANCE_NS] == t:
@@ -128,13 +127,13 @@ def control(z, g, f, t):
         measure.window(z, g, f)
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def next_control_ns(z):
     """Time of the next balancing pass, adjustment or window."""
     return min(z[S.NEXT_WINDOW_NS], min(z[S.NEXT_BALANCE_NS], z[S.NEXT_ADAPT_NS]))
 
 
-@nb.njit(cache=True)
+@kernel
 def loop(z, g, f):
     """Handle events until the horizon, the event limit or a stop."""
     events = 0
@@ -169,7 +168,7 @@ def loop(z, g, f):
     return events
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def run_lane(z, g, f, stagger_ns, schedulers):
     """Simulate one lane in a cleared arena (sim/arena.py); returns its events, warm-up included.
 

@@ -1,8 +1,7 @@
 """Creation, wake-up and end of processes (DESIGN §4)."""
 
-import numba as nb
-
 from sim.kernels import bits, decide, draw, log, measure, place, queues
+from sim.kernels.jit import kernel
 from sim.kernels.rows import class_state, core, klass, mail, process, process_ring
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -17,7 +16,7 @@ from sim.layout.status import PROCESS_LIMIT
 START_STREAM = 6
 
 
-@nb.njit(cache=True)
+@kernel
 def wake_thief(z, g, f, c):
     """Wake the IDLE core nearest to a busy one on which work was queued."""
     thief = bits.nearest(z, z[S.IDLE_SET], z[S.ALL_CORES], c)
@@ -25,7 +24,7 @@ def wake_thief(z, g, f, c):
         queues.make_due(z, g, f, thief, z[S.NOW_NS])
 
 
-@nb.njit(cache=True)
+@kernel
 def ready(z, g, f, p, c):
     """Queue p on core c and see to it that some core will look at it."""
     t = z[S.NOW_NS]
@@ -38,7 +37,7 @@ def ready(z, g, f, p, c):
         wake_thief(z, g, f, c)
 
 
-@nb.njit(cache=True)
+@kernel
 def start_activation(z, g, f, p):
     """A new activation of p begins now."""
     row = process(z, p)
@@ -47,7 +46,7 @@ def start_activation(z, g, f, p):
     z[row + P.IDEAL_NS] = 0
 
 
-@nb.njit(cache=True)
+@kernel
 def wake(z, g, f, p):
     """A blocked or waiting process is ready again: choose its core, migrating if the decision allows, and queue it."""
     last = z[process(z, p) + P.LAST_CORE]
@@ -64,7 +63,7 @@ def wake(z, g, f, p):
     ready(z, g, f, p, target)
 
 
-@nb.njit(cache=True)
+@kernel
 def new_slot(z, g, f):
     """A free process slot, the most recently freed first; NONE if the table is full."""
     p = z[S.FREE_FIRST]
@@ -78,7 +77,7 @@ def new_slot(z, g, f):
     return P.NONE
 
 
-@nb.njit(cache=True)
+@kernel
 def create(z, g, f, kind, key, parent):
     """A new process of class `kind` in a free slot, not yet placed; NONE (counted) if the table is full."""
     p = new_slot(z, g, f)
@@ -108,8 +107,7 @@ def create(z, g, f, kind, key, parent):
     z[row + P.MAIL_FIRST] = P.NONE
     z[row + P.MAIL_LAST] = P.NONE
     z[row + P.SENDER] = P.NONE
-    for i in range(P.VISITS):
-        z[row + P.VISITED + i] = P.NONE
+    z[row + P.FOOTPRINT] = P.NONE
     if z[K.PROCESS_COUNT] > 0 and z[K.PROCESS_WINDOW_NS] != K.UNLIMITED:
         for i in range(16):
             z[process_ring(z, p) + i] = TIME_PAST_NS
@@ -118,7 +116,7 @@ def create(z, g, f, kind, key, parent):
     return p
 
 
-@nb.njit(cache=True)
+@kernel
 def start_core(z, g, f, p):
     """First core of a process without a parent, by its class's rule."""
     rule = g[klass(g, z[process(z, p) + P.CLASS]) + T.START]
@@ -133,7 +131,7 @@ def start_core(z, g, f, p):
     return c
 
 
-@nb.njit(cache=True)
+@kernel
 def admit(z, g, f, p, reference):
     """Place and queue a process that was just created; `reference` is the parent's core or the start core."""
     rule = z[K.SPAWN]
@@ -146,7 +144,7 @@ def admit(z, g, f, p, reference):
     ready(z, g, f, p, c)
 
 
-@nb.njit(cache=True)
+@kernel
 def drop_mail(z, g, f, p):
     """Give the messages that p never took back to the pool."""
     row = process(z, p)
@@ -158,7 +156,7 @@ def drop_mail(z, g, f, p):
         i = following
 
 
-@nb.njit(cache=True)
+@kernel
 def end(z, g, f, p):
     """The slot of an exiting process becomes free."""
     row = process(z, p)

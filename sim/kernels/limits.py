@@ -1,7 +1,6 @@
 """The four rate limits (DESIGN §6): sliding windows kept as rings of the last times, a token bucket, a storm detector."""
 
-import numba as nb
-
+from sim.kernels.jit import kernel
 from sim.kernels.rows import core, core_ring, process, process_ring
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -13,7 +12,7 @@ from sim.layout.bundles import TIME_PAST_NS
 TOKEN = 1_000_000_000  # units of the bucket: one token is a second at one token a second
 
 
-@nb.njit(cache=True)
+@kernel
 def process_allows(z, g, f, t, p):
     """Limits of the process itself."""
     row = process(z, p)
@@ -31,7 +30,7 @@ def process_allows(z, g, f, t, p):
     return z[process_ring(z, p) + z[row + P.WINDOW_POSITION]] <= t - z[K.PROCESS_WINDOW_NS]
 
 
-@nb.njit(cache=True)
+@kernel
 def core_allows(z, g, f, t, c):
     """Limit of a core, which counts migrations into and out of it."""
     if z[K.CORE_COUNT] == K.UNLIMITED:
@@ -41,7 +40,7 @@ def core_allows(z, g, f, t, c):
     return z[core_ring(z, c) + z[core(z, c) + C.LIMIT_POSITION]] <= t - z[K.CORE_WINDOW_NS]
 
 
-@nb.njit(cache=True)
+@kernel
 def system_allows(z, g, f, t):
     """Limit of the machine."""
     if z[K.SYSTEM_COUNT] == K.UNLIMITED:
@@ -51,7 +50,7 @@ def system_allows(z, g, f, t):
     return z[z[S.SYSTEM_RING] + z[S.SYSTEM_POSITION]] <= t - z[K.SYSTEM_WINDOW_NS]
 
 
-@nb.njit(cache=True)
+@kernel
 def bucket_allows(z, g, f, t):
     """Refill the token bucket up to t; is there a token?"""
     if z[K.TOKENS] == K.UNLIMITED:
@@ -67,7 +66,7 @@ def bucket_allows(z, g, f, t):
     return z[S.TOKENS] >= TOKEN
 
 
-@nb.njit(cache=True)
+@kernel
 def first_refusal(z, g, f, t, p, source, target):
     """First limit that refuses a migration at t, as a reason of denial, or PASSED."""
     if not process_allows(z, g, f, t, p):
@@ -83,7 +82,7 @@ def first_refusal(z, g, f, t, p, source, target):
     return N.PASSED
 
 
-@nb.njit(cache=True)
+@kernel
 def charge_core(z, g, f, t, c):
     """Enter a migration at t into the ring of core c."""
     at = z[core(z, c) + C.LIMIT_POSITION]
@@ -91,7 +90,7 @@ def charge_core(z, g, f, t, c):
     z[core(z, c) + C.LIMIT_POSITION] = at + 1 if at + 1 < z[K.CORE_COUNT] else 0
 
 
-@nb.njit(cache=True)
+@kernel
 def charge_storm(z, g, f, t):
     """Enter a migration into the storm detector; a storm starts the cool-down and clears the history."""
     at = z[S.STORM_POSITION]
@@ -106,7 +105,7 @@ def charge_storm(z, g, f, t):
             z[z[S.STORM_RING] + i] = TIME_PAST_NS
 
 
-@nb.njit(cache=True)
+@kernel
 def charge(z, g, f, t, p, source, target):
     """Enter a migration at t into every limit that is set."""
     row = process(z, p)

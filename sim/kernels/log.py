@@ -1,7 +1,6 @@
 """Bounded event log of a lane, off unless a capacity is given."""
 
-import numba as nb
-
+from sim.kernels.jit import kernel, leaf
 from sim.layout import lane as S
 from sim.layout import parameter as K
 
@@ -9,7 +8,7 @@ ARRIVE, DISPATCH, PREEMPT, BLOCK, WAIT, EXIT, WAKE, MIGRATE, DENY = 1, 2, 3, 4, 
 SEGMENT, IDLE, SEND, SPAWN, ADJUST, WINDOW = 10, 11, 12, 13, 14, 15
 
 
-@nb.njit(cache=True)
+@kernel
 def store(z, g, f, code, core, process, a, b):
     """Append one entry if there is room; the count goes on, so that a full log shows."""
     at = z[S.LOG_COUNT]
@@ -24,7 +23,7 @@ def store(z, g, f, code, core, process, a, b):
     z[S.LOG_COUNT] = at + 1
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def note(z, g, f, code, core, process, a, b):
     """Log an effect, if this lane keeps a log."""
     if z[K.LOG_CAPACITY] > 0:

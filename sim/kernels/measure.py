@@ -1,9 +1,8 @@
 """What is measured while a lane runs (DESIGN §10)."""
 
-import numba as nb
-
 from sim.kernels import bits, log, queues
-from sim.kernels.rows import mask, core, process
+from sim.kernels.jit import kernel, leaf
+from sim.kernels.rows import core, mask, process
 from sim.layout import core as C
 from sim.layout import counter as N
 from sim.layout import lane as S
@@ -11,19 +10,19 @@ from sim.layout import parameter as K
 from sim.layout import process as P
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def enter(z, g, f, c):
     """One more process on core c. AREA + load x t is the load integral, so a change costs one subtraction."""
     z[core(z, c) + C.AREA] -= z[S.NOW_NS]
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def leave(z, g, f, c):
     """One process less on core c."""
     z[core(z, c) + C.AREA] += z[S.NOW_NS]
 
 
-@nb.njit(cache=True)
+@kernel
 def wasted_cores(z, g, f):
     """IDLE cores that are allowed to run some queued process, with masks."""
     if z[z[S.MASK_WAITING]] > 0:
@@ -37,7 +36,7 @@ def wasted_cores(z, g, f):
     return bits.count(z, z[S.SCRATCH])
 
 
-@nb.njit(cache=True)
+@kernel
 def advance(z, g, f, t):
     """Integrate idle and wasted core time up to t; the state has not changed since the last event."""
     elapsed = t - z[S.NOW_NS]
@@ -50,7 +49,7 @@ def advance(z, g, f, t):
             z[S.PERIOD_WASTED_NS] += elapsed * wasted
 
 
-@nb.njit(cache=True)
+@kernel
 def bucket(x):
     """Histogram bucket of x >= 0: exact below 64, then 64 a factor of two."""
     e = 0
@@ -61,7 +60,7 @@ def bucket(x):
     return 64 * e + (x >> e)
 
 
-@nb.njit(cache=True)
+@kernel
 def end_activation(z, g, f, p):
     """Book sojourn, waiting and slowdown of the activation of p that ends now."""
     row = process(z, p)
@@ -76,7 +75,7 @@ def end_activation(z, g, f, p):
     z[z[S.HISTOGRAMS] + N.SLOWDOWN * N.HISTOGRAM_WIDTH + bucket(slowdown)] += 1
 
 
-@nb.njit(cache=True)
+@kernel
 def restart(z, g, f):
     """Begin to measure: counters to zero, running segments counted from now."""
     t = z[S.NOW_NS]
@@ -89,7 +88,7 @@ def restart(z, g, f):
     z[S.MEASURING] = 1
 
 
-@nb.njit(cache=True)
+@kernel
 def end_window(z, g, f):
     """Jain's fairness index (Jain, Chiu and Hawe 1984) of the window's load areas, and a new window."""
     t = z[S.NOW_NS]
@@ -108,7 +107,7 @@ def end_window(z, g, f):
         z[S.JAIN_WINDOWS] += 1
 
 
-@nb.njit(cache=True)
+@kernel
 def window(z, g, f):
     """Handle the end of a metric window; the first one ends the warm-up."""
     log.note(z, g, f, log.WINDOW, -1, -1, z[S.WINDOWS], 0)
@@ -119,7 +118,7 @@ def window(z, g, f):
     z[S.NEXT_WINDOW_NS] += z[K.WINDOW_NS]
 
 
-@nb.njit(cache=True)
+@kernel
 def finish(z, g, f):
     """At the horizon: count the part of the running segments that lies before it."""
     t = z[S.NOW_NS]

@@ -1,8 +1,7 @@
 """Messages: targets, mailboxes, calls and replies (DESIGN §4)."""
 
-import numba as nb
-
 from sim.kernels import bits, costs, draw, life, log
+from sim.kernels.jit import kernel
 from sim.kernels.rows import core, klass, mail, process, step_row
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -13,13 +12,13 @@ from sim.layout import step as T
 from sim.layout.status import MESSAGE_LIMIT
 
 
-@nb.njit(cache=True)
+@kernel
 def is_alive(z, g, f, p, serial):
     """Does slot p still hold the process with this serial?"""
     return p >= 0 and z[process(z, p) + P.SERIAL] == serial and z[process(z, p) + P.STATE] != P.FREE
 
 
-@nb.njit(cache=True)
+@kernel
 def pick_member(z, g, f, p, step):
     """Number of the chosen member of the target class, drawing if the rule is random."""
     row = process(z, p)
@@ -42,7 +41,7 @@ def pick_member(z, g, f, p, step):
     return first + j
 
 
-@nb.njit(cache=True)
+@kernel
 def receiver_of(z, g, f, p, step):
     """Slot of the receiver of one message of this step, or NONE if it is gone."""
     pick = g[step_row(g, step) + T.PICK]
@@ -60,7 +59,7 @@ def receiver_of(z, g, f, p, step):
     return slot
 
 
-@nb.njit(cache=True)
+@kernel
 def pay(z, g, f, p, receiver):
     """Charge the sender for the distance of a message."""
     c = z[process(z, p) + P.QUEUE_CORE]
@@ -70,7 +69,7 @@ def pay(z, g, f, p, receiver):
         z[core(z, c) + C.OWED_NS] += costs.cycles_to_ns(z, g, f, c, z[K.MESSAGE_0 + d])
 
 
-@nb.njit(cache=True)
+@kernel
 def new_mail(z, g, f):
     """A free entry of the message pool; NONE (marked in the status) if it is used up."""
     i = z[S.MAIL_FREE]
@@ -84,7 +83,7 @@ def new_mail(z, g, f):
     return i
 
 
-@nb.njit(cache=True)
+@kernel
 def post(z, g, f, p, receiver, call):
     """Append a message of p to a mailbox; False if the pool is used up."""
     i = new_mail(z, g, f)
@@ -104,7 +103,7 @@ def post(z, g, f, p, receiver, call):
     return True
 
 
-@nb.njit(cache=True)
+@kernel
 def send(z, g, f, p, receiver, call):
     """Deliver one message of p at once; returns whether it arrived. `call` is its call number, 0 for none."""
     z[N.MESSAGES] += 1
@@ -121,7 +120,7 @@ def send(z, g, f, p, receiver, call):
     return True
 
 
-@nb.njit(cache=True)
+@kernel
 def receive(z, g, f, p, count):
     """Take `count` messages if they are there; the last one's sender is remembered."""
     row = process(z, p)
@@ -141,7 +140,7 @@ def receive(z, g, f, p, count):
     return True
 
 
-@nb.njit(cache=True)
+@kernel
 def reply(z, g, f, p):
     """Answer the last message: end the caller's call, or send an ordinary message if it was no call."""
     row = process(z, p)

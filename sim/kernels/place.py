@@ -1,8 +1,7 @@
 """Placement: the run queue proposed for a new or a woken process (DESIGN §5)."""
 
-import numba as nb
-
 from sim.kernels import bits, draw, queues
+from sim.kernels.jit import kernel
 from sim.kernels.rows import core, mask, process
 from sim.layout import core as C
 from sim.layout import lane as S
@@ -13,7 +12,7 @@ from sim.layout import process as P
 PLACEMENT_STREAM = 4
 
 
-@nb.njit(cache=True)
+@kernel
 def allowed_near(z, g, f, p, proposal):
     """The proposal, or for a strict process outside its mask the first allowed core in cyclic-nearest order."""
     row = process(z, p)
@@ -22,7 +21,7 @@ def allowed_near(z, g, f, p, proposal):
     return bits.nearest(z, mask(z, z[row + P.MASK]), z[S.ALL_CORES], proposal)
 
 
-@nb.njit(cache=True)
+@kernel
 def random_core(z, g, f):
     """A core drawn from the placement stream of the policy."""
     bits_ = draw.mix(draw.mix(z[K.KEY], PLACEMENT_STREAM), z[S.PLACEMENT_DRAWS])
@@ -30,7 +29,7 @@ def random_core(z, g, f):
     return draw.below(bits_, z[K.NUM_CORES])
 
 
-@nb.njit(cache=True)
+@kernel
 def least_loaded(z, g, f, p, reference, within):
     """Least loaded of the allowed cores in the set `within`; ties: the reference, then cyclic-nearest. -1 if none.
 
@@ -58,7 +57,7 @@ def least_loaded(z, g, f, p, reference, within):
     return best
 
 
-@nb.njit(cache=True)
+@kernel
 def best_of(z, g, f, p):
     """The least loaded of `choices` random cores; ties to the first drawn (Mitzenmacher 2001, power of d choices)."""
     best = allowed_near(z, g, f, p, random_core(z, g, f))
@@ -69,7 +68,7 @@ def best_of(z, g, f, p):
     return best
 
 
-@nb.njit(cache=True)
+@kernel
 def numa_local(z, g, f, p, reference):
     """Least loaded core of the process's home node, of the reference's if it has none; else of the machine."""
     home = z[process(z, p) + P.HOME]
@@ -79,7 +78,7 @@ def numa_local(z, g, f, p, reference):
     return found if found >= 0 else least_loaded(z, g, f, p, reference, z[S.ALL_CORES])
 
 
-@nb.njit(cache=True)
+@kernel
 def propose(z, g, f, p, rule, reference):
     """Core proposed by a placement rule; `reference` is the parent's, the start or the last core."""
     if rule == R.PARENT:

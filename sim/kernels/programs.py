@@ -1,8 +1,7 @@
 """The interpreter of process programs: class programs, and the operations of a replayed trace (DESIGN §4)."""
 
-import numba as nb
-
 from sim.kernels import bits, draw, heap, life, log, messages
+from sim.kernels.jit import kernel
 from sim.kernels.rows import core, klass, process, step_row
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -17,7 +16,7 @@ RUNS, OWES, LEFT = 0, 1, 2
 STEPS_MAX = 100_000
 
 
-@nb.njit(cache=True)
+@kernel
 def block(z, g, f, p, c, wake_ns):
     """Process p leaves core c until wake_ns."""
     z[process(z, p) + P.STATE] = P.BLOCKED
@@ -25,7 +24,7 @@ def block(z, g, f, p, c, wake_ns):
     log.note(z, g, f, log.BLOCK, c, p, wake_ns, 0)
 
 
-@nb.njit(cache=True)
+@kernel
 def wait(z, g, f, p, c, state, need):
     """Process p leaves core c until a message, a reply or an edge comes."""
     z[process(z, p) + P.STATE] = state
@@ -34,14 +33,14 @@ def wait(z, g, f, p, c, state, need):
     return LEFT
 
 
-@nb.njit(cache=True)
+@kernel
 def exit_process(z, g, f, p, c):
     """Process p leaves core c for ever; its slot is freed after the slice is booked."""
     z[process(z, p) + P.STATE] = P.FREE
     log.note(z, g, f, log.EXIT, c, p, 0, 0)
 
 
-@nb.njit(cache=True)
+@kernel
 def spawn(z, g, f, p, c, kind):
     """One child of p, of class `kind`, placed from core c."""
     row = process(z, p)
@@ -53,7 +52,7 @@ def spawn(z, g, f, p, c, kind):
     log.note(z, g, f, log.SPAWN, c, p, child, 0)
 
 
-@nb.njit(cache=True)
+@kernel
 def call(z, g, f, p, c, step):
     """The call step: request once, then wait for the reply; a request that is lost ends the call at once."""
     row = process(z, p)
@@ -71,7 +70,7 @@ def call(z, g, f, p, c, step):
     return wait(z, g, f, p, c, P.CALLING, 0)
 
 
-@nb.njit(cache=True)
+@kernel
 def act(z, g, f, p, c, step):
     """Steps other than run, block and exit."""
     op, row = g[step_row(g, step) + T.OP], process(z, p)
@@ -93,7 +92,7 @@ def act(z, g, f, p, c, step):
     return RUNS
 
 
-@nb.njit(cache=True)
+@kernel
 def interpret(z, g, f, p, c):
     """Execute steps of p's class program until it has reductions to run, owes time first, or has left core c."""
     row = process(z, p)
@@ -129,7 +128,7 @@ def interpret(z, g, f, p, c):
     return LEFT
 
 
-@nb.njit(cache=True)
+@kernel
 def begin_trace(z, g, f, p, copy, trace_process):
     """Make p the given process of a copy of the trace."""
     row = process(z, p)
@@ -141,7 +140,7 @@ def begin_trace(z, g, f, p, copy, trace_process):
     z[z[S.REPLAY_SLOTS] + copy * z[S.NUM_TRACE] + trace_process] = p
 
 
-@nb.njit(cache=True)
+@kernel
 def trace_slot(z, g, f, copy, trace_process):
     """Slot of a live process of a copy, or NONE."""
     if trace_process < 0:
@@ -154,13 +153,13 @@ def trace_slot(z, g, f, copy, trace_process):
     return P.NONE if gone else slot
 
 
-@nb.njit(cache=True)
+@kernel
 def is_sent(z, copy, edge):
     """Has the message of this edge been sent in this copy?"""
     return bits.has(z, z[S.EDGES] + copy * z[S.EDGE_WORDS], edge)
 
 
-@nb.njit(cache=True)
+@kernel
 def send_trace(z, g, f, p, c, at):
     """A recorded message; one with an edge wakes its receiver if that waits for it."""
     copy, edge = z[process(z, p) + P.COPY], g[g[G.REPLAY_VALUE] + at]
@@ -175,7 +174,7 @@ def send_trace(z, g, f, p, c, at):
             life.wake(z, g, f, receiver)
 
 
-@nb.njit(cache=True)
+@kernel
 def spawn_trace(z, g, f, p, c, at):
     """A recorded spawn."""
     row = process(z, p)
@@ -188,7 +187,7 @@ def spawn_trace(z, g, f, p, c, at):
     log.note(z, g, f, log.SPAWN, c, p, child, 0)
 
 
-@nb.njit(cache=True)
+@kernel
 def interpret_trace(z, g, f, p, c):
     """As interpret(), for a process of a replayed trace."""
     row = process(z, p)

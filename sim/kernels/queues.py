@@ -1,8 +1,7 @@
 """Run queues: intrusive doubly linked lists, one a core and level, and the sets and counts derived from them."""
 
-import numba as nb
-
 from sim.kernels import bits, tree
+from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import core, process
 from sim.layout import core as C
 from sim.layout import lane as S
@@ -13,14 +12,14 @@ from sim.layout.bundles import TIME_NEVER_NS
 ONE_LEVEL = 0  # every process of the lane has priority normal
 
 
-@nb.njit(cache=True)
+@kernel
 def waiting_at(z, p):
     """Where queued processes with p's mask are counted."""
     row = process(z, p)
     return z[S.MASK_WAITING] + (z[row + P.MASK] if z[row + P.AFFINITY] == P.STRICT else 0)
 
 
-@nb.njit(cache=True)
+@kernel
 def append(z, g, f, c, p):
     """Put p at the tail of its level's queue on core c (OTP: erl_process.c, enqueue_process)."""
     level = z[process(z, p) + P.LEVEL]
@@ -43,7 +42,7 @@ def append(z, g, f, c, p):
         z[waiting_at(z, p)] += 1
 
 
-@nb.njit(cache=True)
+@kernel
 def remove(z, g, f, c, p):
     """Take p out of its queue on core c, wherever it stands."""
     level = z[process(z, p) + P.LEVEL]
@@ -64,7 +63,7 @@ def remove(z, g, f, c, p):
         z[waiting_at(z, p)] -= 1
 
 
-@nb.njit(cache=True)
+@kernel
 def skip_low(z, g, f, c):
     """Low-skip rule (OTP: check_requeue_process): rotate low processes to the tail until one may run."""
     while True:
@@ -81,7 +80,7 @@ def skip_low(z, g, f, c):
         z[core(z, c) + C.LAST + 2] = p
 
 
-@nb.njit(cache=True)
+@kernel
 def take(z, g, f, c):
     """Remove and return the process that core c runs next; its queue is not empty."""
     rule = z[K.QUEUE_RULE]
@@ -97,13 +96,13 @@ def take(z, g, f, c):
     return p
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def load(z, c):
     """Processes queued or running on a core."""
     return z[core(z, c) + C.QUEUE_LENGTH] + (1 if z[core(z, c) + C.STATE] == C.RUNNING else 0)
 
 
-@nb.njit(cache=True)
+@kernel
 def make_due(z, g, f, c, t):
     """An IDLE core will dispatch: at once through the ready list, or after the wake-up latency."""
     z[S.NUM_IDLE] -= 1

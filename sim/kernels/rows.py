@@ -4,8 +4,7 @@ The kernel keeps a lane in one flat array, as a C program would in one struct: a
 instead of fifty, which compiles twenty times faster than bundles of arrays did and is free to inline.
 """
 
-import numba as nb
-
+from sim.kernels.jit import leaf
 from sim.layout import core as C
 from sim.layout import lane as S
 from sim.layout import parameter as K
@@ -14,61 +13,61 @@ from sim.layout import step as T
 from sim.layout import table as G
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def process(z, p):
     """Row of process slot p."""
     return z[S.PROCESSES] + p * P.WIDTH
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def core(z, c):
     """Row of core c."""
     return K.CORES + c * C.WIDTH
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def klass(g, kind):
     """Row of a process class."""
     return g[G.CLASSES] + kind * T.CLASS_WIDTH
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def class_state(z, kind):
     """Row of what a class counts."""
     return z[S.CLASS_STATE] + kind * T.CLASS_STATE_WIDTH
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def class_numbers(g, kind):
     """Row of a class in f."""
     return g[G.NUMBERS] + kind * T.CLASS_NUMBER_WIDTH
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def step_row(g, step):
     """Row of a program step."""
     return g[G.STEPS] + step * T.STEP_WIDTH
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def mail(z, i):
     """Row of a message."""
     return z[S.MAIL] + 4 * i
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def mask(z, i):
     """Words of affinity mask i."""
     return z[S.MASKS] + i * z[S.WORDS]
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def core_ring(z, c):
     """Ring of a core's last migrations."""
     return z[S.CORE_RINGS] + c * z[S.CORE_RING_SIZE]
 
 
-@nb.njit(cache=True, forceinline=True)
+@leaf
 def process_ring(z, p):
     """Ring of a process's last migrations."""
     return z[S.PROCESS_RINGS] + 16 * p

@@ -1,8 +1,7 @@
 """Dispatch, slices and segments: what a core does between two events (DESIGN §4)."""
 
-import numba as nb
-
 from sim.kernels import bits, costs, life, log, measure, programs, queues, steal, tree
+from sim.kernels.jit import kernel
 from sim.kernels.rows import core, klass, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -16,7 +15,7 @@ from sim.layout.bundles import TIME_NEVER_NS
 UNLIMITED_REDS = 2**62
 
 
-@nb.njit(cache=True)
+@kernel
 def memory_segment(z, g, f, p, c, reds):
     """Refill and remote-memory part of a segment, in ns beyond local work; books them for the end of the segment."""
     row = process(z, p)
@@ -43,7 +42,7 @@ def memory_segment(z, g, f, p, c, reds):
     return work_ns + refill_ns
 
 
-@nb.njit(cache=True)
+@kernel
 def segment(z, g, f, p, c, reds):
     """Let p run `reds` reductions on c, after what the slice owes; sets the core's event."""
     t = z[S.NOW_NS]
@@ -57,7 +56,7 @@ def segment(z, g, f, p, c, reds):
     log.note(z, g, f, log.SEGMENT, c, p, reds, length)
 
 
-@nb.njit(cache=True)
+@kernel
 def end_segment(z, g, f, p, c):
     """Book a segment that ran to its end."""
     row = process(z, p)
@@ -77,7 +76,7 @@ def end_segment(z, g, f, p, c):
     z[S.PERIOD_BUSY_NS] += length
 
 
-@nb.njit(cache=True)
+@kernel
 def touch(z, g, f, p, c, is_other):
     """Footprint of the physical core grows by what a newly dispatched process touches; p remembers it."""
     first = z[core(z, c) + C.SMT_FIRST]
@@ -86,7 +85,7 @@ def touch(z, g, f, p, c, is_other):
     z[process(z, p) + P.FOOTPRINT] = z[core(z, first) + C.FOOTPRINT]
 
 
-@nb.njit(cache=True)
+@kernel
 def start_slice(z, g, f, p, c):
     """Put p on core c: pay debts, set the budget."""
     row, t = process(z, p), z[S.NOW_NS]
@@ -115,7 +114,7 @@ def start_slice(z, g, f, p, c):
     z[N.DISPATCHES] += 1
 
 
-@nb.njit(cache=True)
+@kernel
 def end_slice(z, g, f, p, c):
     """Book the end of p's slice on c; p is queued again, waits, or is gone."""
     row, t = process(z, p), z[S.NOW_NS]
@@ -132,7 +131,7 @@ def end_slice(z, g, f, p, c):
         life.end(z, g, f, p)
 
 
-@nb.njit(cache=True)
+@kernel
 def proceed(z, g, f, p, c):
     """Go on with p on core c; True while it runs (the core has an event), False when its slice has ended."""
     row = process(z, p)
@@ -158,7 +157,7 @@ def proceed(z, g, f, p, c):
     return False
 
 
-@nb.njit(cache=True)
+@kernel
 def rest(z, g, f, c):
     """Core c found nothing to do."""
     z[core(z, c) + C.STATE] = C.IDLE
@@ -171,7 +170,7 @@ def rest(z, g, f, c):
         tree.set_event(z, c, TIME_NEVER_NS)
 
 
-@nb.njit(cache=True)
+@kernel
 def run_core(z, g, f, c):
     """Dispatch core c until a process runs on it or it is idle."""
     while z[S.STOP] == 0:
@@ -191,7 +190,7 @@ def run_core(z, g, f, c):
         end_slice(z, g, f, p, c)
 
 
-@nb.njit(cache=True)
+@kernel
 def core_event(z, g, f, c):
     """A segment ended, a woken core starts, or an idle core polls."""
     if z[core(z, c) + C.STATE] == C.RUNNING:

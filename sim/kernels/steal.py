@@ -1,8 +1,7 @@
 """Work stealing: what an idle core takes from others (DESIGN §6)."""
 
-import numba as nb
-
 from sim.kernels import bits, decide, draw, measure, queues
+from sim.kernels.jit import kernel
 from sim.kernels.rows import core, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -14,7 +13,7 @@ from sim.layout import process as P
 VICTIM_STREAM = 5
 
 
-@nb.njit(cache=True)
+@kernel
 def amount(z, g, f, length):
     """Processes taken from a victim with `length` queued, at most."""
     if z[K.AMOUNT] == R.ONE:
@@ -24,7 +23,7 @@ def amount(z, g, f, length):
     return z[K.BATCH]
 
 
-@nb.njit(cache=True)
+@kernel
 def after(z, g, f, victim, p):
     """The process behind p in the victim's queue, on to the next level at the end of one."""
     follower = z[process(z, p) + P.NEXT]
@@ -35,7 +34,7 @@ def after(z, g, f, victim, p):
     return follower
 
 
-@nb.njit(cache=True)
+@kernel
 def head(z, g, f, victim):
     """First process of the victim's queue."""
     for level in range(C.LEVELS):
@@ -44,7 +43,7 @@ def head(z, g, f, victim):
     return P.NONE
 
 
-@nb.njit(cache=True)
+@kernel
 def from_victim(z, g, f, thief, victim):
     """Take what passes the decision from one victim; returns the process to run, or NONE."""
     most = amount(z, g, f, z[core(z, victim) + C.QUEUE_LENGTH])
@@ -68,7 +67,7 @@ def from_victim(z, g, f, thief, victim):
     return first
 
 
-@nb.njit(cache=True)
+@kernel
 def next_longest(z, g, f, thief, n):
     """Core with the longest queue in the scratch set, ties in order of (core - thief) mod n; -1 if it is empty."""
     best, longest = -1, 0
@@ -79,7 +78,7 @@ def next_longest(z, g, f, thief, n):
     return best
 
 
-@nb.njit(cache=True)
+@kernel
 def next_random(z, g, f, thief):
     """A drawn core if it is a victim, else -1; uses up one draw."""
     key = draw.mix(z[K.KEY], VICTIM_STREAM)
@@ -88,7 +87,7 @@ def next_random(z, g, f, thief):
     return c if c != thief and z[core(z, c) + C.QUEUE_LENGTH] >= z[K.MIN_QUEUE] else -1
 
 
-@nb.njit(cache=True)
+@kernel
 def set_victims(z, g, f, thief):
     """Fill the scratch set with the cores that have enough queued."""
     for i in range(z[S.WORDS]):
@@ -100,7 +99,7 @@ def set_victims(z, g, f, thief):
                 bits.drop(z, z[S.SCRATCH], c)
 
 
-@nb.njit(cache=True)
+@kernel
 def steal(z, g, f, thief):
     """Try victims in the policy's order; returns the process to run, or NONE."""
     kind = z[K.VICTIM]

@@ -26,7 +26,7 @@ IDEAL_NS = 15  # run time on the fastest core in the activation
 DEBT_NS = 16  # direct cost still to pay
 REFILL_LINES = 17  # cache lines still to fetch
 REFILL_PRICE = 18  # ns of one line, Q10
-FOOTPRINT = 19  # footprint of its core when its last slice began, bytes
+FOOTPRINT = 19  # footprint of its core when its last slice began, bytes; NONE if nothing of it is there
 MIGRATIONS = 20
 LAST_MIGRATION_NS = 21
 MASK = 22  # row of the mask table
@@ -51,9 +51,9 @@ COPY = 39  # replay: copy
 TRACE_PROCESS = 40  # replay: process of the trace
 LOW = 41  # 1 if its priority is low
 # --- warm history: four caches visited before ---------------------------------------------------------------------
-VISITED = 42  # .. 45: physical core, or NONE
+VISITED = 42  # .. 45: physical core
 VISITED_FOOTPRINT = 46  # .. 49
-VISITED_NEXT = 50  # entry to overwrite next
+VISITED_COUNT = 50  # entries in use, oldest first
 WINDOW_POSITION = 51  # in the process's ring of migration times
 WIDTH = 56
 

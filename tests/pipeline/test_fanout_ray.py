@@ -94,6 +94,14 @@ def test_an_address_where_nobody_answers_fails_within_seconds(tmp_path):
     assert time.monotonic() - started < 8
 
 
+def test_workers_with_other_sources_are_refused(tmp_path, console):
+    driver = os.getpid()
+    digest = fake_toolkit(source_digest=lambda: "mine" if os.getpid() == driver else "theirs")
+    study = fake_study(tmp_path, cluster={**LOCAL, "workers": 1})
+    with pytest.raises(UserError, match=r"other sources of the simulator"):
+        run_study(study, console=console, toolkit=digest)
+
+
 HEAD = """
 import sys, time
 from pipeline.cluster_ray import start_ray

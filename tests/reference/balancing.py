@@ -68,8 +68,9 @@ def move_both(lane, change) -> None:
     if lane.factor_q16 not in (0, INFINITE):
         start = nearest(lane.policy.threshold_factor * 65536)
         lane.factor_q16 = change(lane.factor_q16, start, step_q16, span_q16)
-    start = lane.policy.balancing.period_ns
-    lane.balance_period_ns = change(lane.balance_period_ns, start, step_q16, span_q16)
+    if lane.balance_period_ns > 0:
+        start = lane.policy.balancing.period_ns
+        lane.balance_period_ns = change(lane.balance_period_ns, start, step_q16, span_q16)
     lane.count("adjustment_count")
     factor_q16 = 0 if lane.factor_q16 == INFINITE else lane.factor_q16
     lane.note(LogCode.ADJUST, NONE, None, factor_q16, lane.balance_period_ns)

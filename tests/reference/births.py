@@ -76,6 +76,7 @@ def arrive(lane, index: int) -> None:
     key = mix(mix(lane.stream(3), index), lane.arrival_count[index])
     lane.arrival_count[index] += 1
     number = next_number(lane, kind)
+    # A start core is drawn for a refused process too: the next one's must not depend on it.
     process = create(lane, kind, number, key, start_core(lane, kind, number))
     if process is not None:
         lane.next_number[index] += 1

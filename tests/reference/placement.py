@@ -1,5 +1,6 @@
 """Where a process is proposed to go (DESIGN §4 creation, §5)."""
 
+from tests.reference.codes import CoreState
 from tests.reference.numbers import below
 
 
@@ -40,7 +41,7 @@ def propose(lane, process, rule: str, reference: int) -> int:
             choices = range(lane.policy.placement.choices)
             drawn = [below(lane.draw_policy("placement"), n) for _ in choices]
             able = [allowed_from(lane, process, core) for core in drawn]
-            return min(able, key=lambda core: lane.cores[core].load_with_due())
+            return min(able, key=lambda core: lane.cores[core].load())
         case "least_loaded":
             return least_loaded(lane, process, reference, range(n))
         case "numa_local":
@@ -53,10 +54,13 @@ def propose(lane, process, rule: str, reference: int) -> int:
 
 
 def least_loaded(lane, process, reference: int, among) -> int:
-    """Give the allowed core with the least load; ties to the nearest to the reference core."""
+    """Give the nearest idle core, else the nearest with the least load, of those allowed."""
     order = [reference, *lane.machine.order[reference]]
     able = [core for core in order if core in among and process.may_run_on(core)]
-    return min(able, key=lambda core: lane.cores[core].load_with_due())
+    for core in able:
+        if lane.cores[core].state == CoreState.IDLE:
+            return core
+    return min(able, key=lambda core: lane.cores[core].load())
 
 
 def allowed_from(lane, process, core: int) -> int:

@@ -109,10 +109,6 @@ class Core:
         """Count the queued processes and the running one."""
         return self.queue_length() + (self.state == CoreState.RUNNING)
 
-    def load_with_due(self) -> int:
-        """Count also that the core is about to dispatch."""
-        return self.load() + (self.state in (CoreState.PENDING, CoreState.WAKING))
-
     def queued(self) -> list[Process]:
         """List the queued processes from the head, highest level first."""
         return [process for queue in self.queues for process in queue]

@@ -68,7 +68,7 @@ def begin(lane: Lane) -> None:
     pending, policy = lane.pending, lane.policy
     if policy.balancing.period_ns > 0 and policy.migrate:
         pending.set(EventKind.BALANCE, 0, policy.balancing.period_ns)
-    if policy.adaptive.mode != "off":
+    if policy.adaptive.mode != "off" and policy.migrate:
         pending.set(EventKind.ADJUST, 0, policy.adaptive.period_ns)
     pending.set(EventKind.WINDOW, 0, lane.simulation.warmup_ns)
     drain(lane)

@@ -52,9 +52,9 @@ def go_idle(lane, core) -> None:
     """Let a core sleep, or poll later for work to steal."""
     core.state = CoreState.IDLE
     lane.note(LogCode.IDLE, core.index, None)
-    stealing = lane.policy.stealing
-    if stealing.poll_ns > 0 and stealing.victim != "off":
-        lane.pending.set(EventKind.CORE, core.index, lane.now + stealing.poll_ns)
+    poll_ns = lane.policy.stealing.poll_ns
+    if poll_ns > 0 and lane.is_stealing:
+        lane.pending.set(EventKind.CORE, core.index, lane.now + poll_ns)
 
 
 def start_slice(lane, core, process) -> None:

@@ -5,7 +5,7 @@ from enum import Enum
 from sim.workload.replay import ReplayOp
 from tests.reference.births import spawn
 from tests.reference.codes import NONE, EventKind, LogCode, ProcessState
-from tests.reference.messages import choose_target, pay_message, reply, send, send_edge
+from tests.reference.messages import choose_target, reply, send, send_edge
 from tests.reference.numbers import sample
 from tests.reference.plan import replay_reds
 
@@ -78,10 +78,8 @@ def execute_row(lane, core, process) -> Next:
 
 
 def spawn_here(lane, core, process, kind, trace=None) -> None:
-    """Create a child; its parent pays a message to where the child is queued."""
+    """Create a child; this costs no message."""
     child = spawn(lane, process, kind, trace)
-    if child is not None:
-        pay_message(lane, core, child.core)
     lane.note(LogCode.SPAWN, core.index, process, NONE if child is None else child.slot)
 
 
@@ -102,6 +100,8 @@ def call(lane, core, process, step) -> Next:
         process.is_calling, process.is_answered = True, False
         process.call_number += 1
         target = choose_target(lane, process, step)
+        # A call that nobody can answer is over at once.
+        process.is_answered = not lane.is_alive(target)
         send(lane, core, process, target, process.call_number)
     if not process.is_answered:
         return wait(lane, core, process, ProcessState.CALLING)

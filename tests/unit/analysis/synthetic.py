@@ -119,7 +119,7 @@ def write_run(
     names = ("none", "adaptive", "aggressive")
     manifest = {
         "study": "threshold", "run_key": folder.name, "seed": 1, "replicates": replicates,
-        "axes": list(AXES), "baseline": 0, "command": "python -m pipeline.sweep",
+        "axes": list(AXES), "baseline": 0, "command": ["python", "-m", "pipeline.sweep", "experiment=none", "seed=1", "outputs.folder=x"],
         "policies": {name: base_policy(name) for name in names},
         "versions": {"coreshift": "0.1", "python": "3.11"}, "git": {"commit": "abc", "dirty": False},
         "machine": {"system": "Linux", "cores": 2},

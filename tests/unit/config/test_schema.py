@@ -7,13 +7,13 @@ import pickle
 from typing import Any
 
 import pytest
-import sim
 from pydantic import TypeAdapter
 
+import sim
 from pipeline.errors import ConfigError
 from pipeline.schema import Config
 from pipeline.schema_errors import load_config
-from pipeline.schema_spec import COST, MODELS, POLICY, SIMULATION
+from pipeline.schema_spec import MODELS, CostPart, PolicyPart, SimulationPart
 
 RUN = {"op": "run", "draw": {"kind": "exponential", "mean": 5}}
 CLASSES = {"kind": "classes", "classes": {"a": {"count": 3, "program": [RUN]}}}
@@ -39,9 +39,9 @@ def changed(path: str, value: object) -> dict[str, Any]:
 
 
 def test_defaults_are_those_of_the_specifications() -> None:
-    assert POLICY().spec() == sim.Policy()
-    assert COST().spec() == sim.Cost()
-    assert SIMULATION().spec() == sim.Simulation()
+    assert PolicyPart().spec() == sim.Policy()
+    assert CostPart().spec() == sim.Cost()
+    assert SimulationPart().spec() == sim.Simulation()
 
 
 def test_every_field_of_a_specification_is_a_setting() -> None:
@@ -51,7 +51,7 @@ def test_every_field_of_a_specification_is_a_setting() -> None:
 
 
 def test_ranges_and_sentences_reach_the_json_schema() -> None:
-    schema = TypeAdapter(POLICY).json_schema()
+    schema = TypeAdapter(PolicyPart).json_schema()
     limit = schema["$defs"]["RateLimit"]
     assert limit["additionalProperties"] is False
     rate = limit["properties"]["rate_per_s"]
@@ -104,7 +104,7 @@ BAD = [
     ("workload.classes.a.count", 1.5, "workload.classes.a.count", "whole number"),
     ("workload.classes.a.program.0.draw.kind", "exponental", "must be one of", "exponential?"),
     ("workload.classes.a.program.0.to", "zz", "workload.classes.a.program.0.to = 'zz'", "left out"),
-    ("workload.classes.a.affinity.type", "strict", "workload.classes.a.affinity.cores = null", "list of cores"),
+    ("workload.classes.a.affinity.type", "strict", "a.affinity.cores = null", "list of cores"),
     ("workload.classes.a b.count", 1, "must be 1 to 64 letters", ""),
     ("cluster.workers", 2, "cluster.workers = 2: unknown key", ""),
     ("cluster.kind", "lokal", "must be one of inline, local, remote", "local?"),

@@ -1,0 +1,1 @@
+"""Coreshift's pipeline: configuration to lanes, lanes to tables, tables to decisions."""

@@ -1,0 +1,154 @@
+"""Bad input: exit code 2, one clear message, no traceback, nothing started and nothing written."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline import cli, simulate, sweep, topology, trace
+
+ROOT = Path(__file__).resolve().parents[3]
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in an empty folder: exit code and what it told on stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def start(main: Callable[[list[str]], int], *words: str) -> tuple[int, str]:
+        code = main(list(words))
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert "Traceback" not in told.err
+        assert list(tmp_path.iterdir()) == []
+        return code, told.err
+
+    return start
+
+
+BAD = [
+    (["polcy=none"], "polcy = 'none': unknown key", "did you mean policy?"),
+    (["threshold_factor=2"], "unknown key", "did you mean policy.threshold_factor?"),
+    (["threshold_factor=2,3"], "unknown key", "did you mean policy.threshold_factor?"),
+    (["policy.treshold_factor=2"], "unknown key", "did you mean policy.threshold_factor?"),
+    (["policy=adaptve"], "policy = 'adaptve': must be one of adaptive,", "did you mean adaptive?"),
+    (["policy=none,adaptve"], "policy = 'adaptve': must be one of", "did you mean adaptive?"),
+    (["policy=null"], "policy = null: must be the name of an option", "conf/policy"),
+    (["experiment=nope"], "experiment = 'nope': must be one of", ""),
+    (["baseline=adaptve"], "policy = 'adaptve': must be one of", ""),
+    (["policy=glob(x*)"], "policy = 'glob(x*)': matches none of", ""),
+    (["policy=nowhere.yaml"], "policy = 'nowhere.yaml': is no file", ""),
+    (["policy.threshold_factor=-1"], "policy.threshold_factor = -1: must be a number from 0", ""),
+    (["policy.threshold_factor=1,-1"], "policy.threshold_factor = -1: must be", ""),
+    (["policy.threshold_factor=1,x"], "policy.threshold_factor = 'x': must be a number", ""),
+    (["policy.threshold_factor=[1,2]"], "policy.threshold_factor = [1, 2]: must be", ""),
+    (["policy.threshold_factor=interval(2,1)"], "policy.threshold_factor", "lower one first"),
+    (["policy.threshold_factor=1,"], "policy.threshold_factor: cannot be read", ""),
+    (["policy.limits=1,2"], "is a group of settings", "policy.limits.process"),
+    (["policy.limits.system.rate_per_s=1,1e8"], "rate x window", "shorten window_ns"),
+    (["policy.limits.process.max_migrations=100", "policy.limits.process.window_ns=1000"],
+     "policy.limits.process.max_migrations = 100", ""),
+    (["topology.cores=1,2"], "topology.cores = 1: does not exist with topology=", ""),
+    (["topology.clusters.0.cores=0"], "topology.clusters[0].cores = 0: must be", ""),
+    (["topology.colour=red"], "topology", "colour"),
+    (["seed=1,2"], "seed: cannot be swept", "replicates"),
+    (["outputs.folder=a,b"], "outputs.folder: cannot be swept", ""),
+    (["cluster=local,inline"], "cluster: takes one value", ""),
+    (["cluster=remote"], "cluster.address: must be given", "cluster.address="),
+    (["cluster.workers=0"], "cluster.workers = 0: must be a whole number from 1", ""),
+    (["topology=yaml_file"], "topology.path: must be given", ""),
+    (["topology=yaml_file", "topology.path=/no/such"], "topology.path = '/no/such'", ""),
+    (["topology=hwloc", "topology.path=/etc/hostname"], "topology.path = '/etc/hostname'", "lstopo"),
+    (["workload.trace=mixed"], "workload.trace = 'mixed'", "did you mean mixed_s2?"),
+    (["workload.trace=/etc/hostname"], "workload.trace = '/etc/hostname'", ""),
+    (["workload.copies=3"], "workload.copies = 3", "set the other to null"),
+    (["simulation.horizon_ns=1000000000"], "simulation.horizon_ns = 1000000000", "shorten"),
+    (["simulation.max_processes=10"], "simulation.max_processes = 10: must be at least", ""),
+    (["simulation.warmup_ns=1000000000"], "simulation.warmup_ns", "below horizon_ns"),
+    (["workload.affinity.type=strict", "workload.affinity.cores='999'"],
+     "workload.affinity.cores = '999'", "cores 0 to 255"),
+    (["workload=steady", "workload.classes.request.affinity.type=strict",
+      "workload.classes.request.affinity.cores=node:7"],
+     "workload.classes.request.affinity.cores = 'node:7'", ""),
+    (["sweep.kind=sobol", "+sweep.samples=10"], "sweep.samples = 10", "8 or 16"),
+    (["sweep.kind=grd"], "sweep.kind = 'grd': must be one of grid", "did you mean grid?"),
+    (["policy.threshold_factor=range(0,1000)", "policy.stealing.scan=range(1,1000)"],
+     "points from", "give fewer values"),
+    (["nonsense"], "nonsense: cannot be read", "key=value"),
+    (["a=[1"], "a: cannot be read", "key=value"),
+    (["=3"], "=3: ", "key=value"),
+    (["+policy=none"], "cannot be composed", "policy"),
+    (["hydra.foo=1"], "hydra.foo", ""),
+    (["policy/x=3"], "policy/x", ""),
+    (["~policy"], "policy: must be given", "policy=..."),
+    (["study=a/b"], "study = 'a/b'", "letters"),
+    (["replicates=2.0"], "replicates = 2.0: must be a whole number", "write 2"),
+    (["output=xml"], "output = 'xml': must be one of table, json", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "hints"), BAD, ids=[" ".join(words) for words, _, _ in BAD]
+)
+def test_bad_words_are_explained(run: Run, words: list[str], says: str, hints: str) -> None:
+    code, told = run(sweep.main, *words)
+    assert code == 2
+    assert says in told
+    assert hints in told
+    assert told.startswith("coreshift: ")
+    assert len(told.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["-cd", "/no/such/folder"]])
+def test_errors_are_the_same_with_flags_of_hydra(run: Run, flags: list[str]) -> None:
+    code, told = run(sweep.main, *flags, "policy=adaptve")
+    assert code == 2
+    assert told.startswith("coreshift: ")
+
+
+def test_a_single_point_takes_no_sweep(run: Run) -> None:
+    code, told = run(simulate.main, "policy.threshold_factor=1,2")
+    assert (code, "takes one value here" in told, "pipeline.sweep" in told) == (2, True, True)
+    assert run(simulate.main, "experiment=smoke")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("main", "words", "says"),
+    [
+        (topology.main, ["shw"], "did you mean show?"),
+        (topology.main, ["show", "epyc"], "must be one of"),
+        (topology.main, ["show", "topology=single,two_core"], "takes one value"),
+        (topology.main, ["import"], "import takes one file"),
+        (topology.main, ["import", "/no/such.xml"], "/no/such.xml"),
+        (topology.main, ["import", "x.xml", "ot=y"], "did you mean out?"),
+        (trace.main, ["show", "mixed"], "did you mean mixed_s2?"),
+        (trace.main, ["import", "/no/such"], "/no/such"),
+        (cli.main, ["swep"], "did you mean sweep?"),
+    ],
+)
+def test_small_commands_explain_too(
+    run: Run, main: Callable[[list[str]], int], words: list[str], says: str
+) -> None:
+    code, told = run(main, *words)
+    assert code == 2
+    assert says in told
+
+
+@pytest.mark.parametrize("words", [["policy.threshold_factor=-1,1"], ["polcy=none"], ["--nope"]])
+def test_a_process_ends_with_code_2_and_leaves_nothing(
+    words: list[str], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    command = [sys.executable, "-m", "pipeline.sweep", *words]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(home)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
