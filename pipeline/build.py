@@ -72,7 +72,7 @@ def section_digest(name: str, section: Any) -> str:
     return hashlib.sha256(f"{name}\n{text}".encode()).hexdigest()
 
 
-# --- machines --------------------------------------------------------------------------------------
+# --- machines -------------------------------------------------------------------------------------
 
 
 def build_topology(section: Any) -> Topology:
@@ -131,7 +131,7 @@ def read_yaml(path: str) -> Mapping[str, Any]:
     return data
 
 
-# --- workloads -------------------------------------------------------------------------------------
+# --- workloads ------------------------------------------------------------------------------------
 
 
 def build_workload(section: Any) -> sim.Workload | sim.Replay:
@@ -182,7 +182,7 @@ def trace_problem(error: TraceError, text: str) -> ConfigError:
     return ConfigError("workload.trace", text, fault, error.hint)
 
 
-# --- rules across sections -------------------------------------------------------------------------
+# --- rules across sections ------------------------------------------------------------------------
 
 
 def check_together(configs: Sequence[Config]) -> None:

@@ -54,7 +54,7 @@ def check_class_name(value: Any) -> Any:
 Name = Annotated[str, BeforeValidator(check_name)]
 ClassName = Annotated[str, BeforeValidator(check_class_name)]
 
-# --- topology --------------------------------------------------------------------------------------
+# --- topology -------------------------------------------------------------------------------------
 
 
 class TopologyDescription(Part):
@@ -102,7 +102,7 @@ TopologyPart = Annotated[
     TopologyDescription | TopologyHwloc | TopologyYaml | TopologyHost, Field(discriminator="kind")
 ]
 
-# --- workload --------------------------------------------------------------------------------------
+# --- workload -------------------------------------------------------------------------------------
 
 
 class ClassesBase(Part):
@@ -168,7 +168,7 @@ WorkloadReplay: Any = spec_model(
 )
 WorkloadPart = Annotated[WorkloadClasses | WorkloadReplay, Field(discriminator="kind")]
 
-# --- sweep -----------------------------------------------------------------------------------------
+# --- sweep ----------------------------------------------------------------------------------------
 
 
 def check_axes(value: Any) -> Any:
@@ -203,7 +203,9 @@ class SweepGrid(Part):
     also: Annotated[
         tuple[Axes, ...], Field(description="further grids, each beside the first")
     ] = ()
-    levels: bounded(int, 2, 10_000, "values taken from an interval(...)") = 5  # type: ignore[valid-type]
+    levels: bounded(  # type: ignore[valid-type]
+        int, 2, 10_000, "values taken from an interval(...)"
+    ) = 5
 
 
 class SweepSampled(Part):
@@ -212,8 +214,12 @@ class SweepSampled(Part):
     kind: Literal["random", "lhs", "sobol"]
     axes: Axes = Field(default_factory=dict)
     also: Annotated[tuple[Axes, ...], Field(description="further grids, beside the samples")] = ()
-    levels: bounded(int, 2, 10_000, "values taken from an interval(...) in `also`") = 5  # type: ignore[valid-type]
-    samples: bounded(int, 1, 1_000_000, "points drawn (sobol: a power of two)") = 64  # type: ignore[valid-type]
+    levels: bounded(  # type: ignore[valid-type]
+        int, 2, 10_000, "values taken from an interval(...) in `also`"
+    ) = 5
+    samples: bounded(  # type: ignore[valid-type]
+        int, 1, 1_000_000, "points drawn (sobol: a power of two)"
+    ) = 64
     seed: bounded(int, 0, 2**32 - 1, "of the design") = 1  # type: ignore[valid-type]
 
     @model_validator(mode="after")
@@ -232,22 +238,28 @@ class SweepSampled(Part):
 
 SweepPart = Annotated[SweepGrid | SweepSampled, Field(discriminator="kind")]
 
-# --- where it runs and where it is recorded --------------------------------------------------------
+# --- where it runs and where it is recorded -------------------------------------------------------
 
 
 class ClusterInline(Part):
     """In this process, one chunk after the other."""
 
     kind: Literal["inline"]
-    chunk_s: bounded(float, 0.01, 600, "work in one chunk", unit="s") = 1.0  # type: ignore[valid-type]
+    chunk_s: bounded(  # type: ignore[valid-type]
+        float, 0.01, 600, "work in one chunk", unit="s"
+    ) = 1.0
 
 
 class ClusterLocal(ClusterInline):
     """Ray on this machine."""
 
     kind: Literal["local"]  # type: ignore[assignment]
-    workers: bounded(int, 1, 4096, "processes; null = one a core", optional=True) = None  # type: ignore[valid-type]
-    retries: bounded(int, 0, 100, "new tries of a chunk whose worker died") = 2  # type: ignore[valid-type]
+    workers: bounded(  # type: ignore[valid-type]
+        int, 1, 4096, "processes; null = one a core", optional=True
+    ) = None
+    retries: bounded(  # type: ignore[valid-type]
+        int, 0, 100, "new tries of a chunk whose worker died"
+    ) = 2
 
 
 class ClusterRemote(ClusterInline):
@@ -255,7 +267,9 @@ class ClusterRemote(ClusterInline):
 
     kind: Literal["remote"]  # type: ignore[assignment]
     address: Annotated[Word, Field(description="host:port, or auto")]
-    retries: bounded(int, 0, 100, "new tries of a chunk whose worker died") = 2  # type: ignore[valid-type]
+    retries: bounded(  # type: ignore[valid-type]
+        int, 0, 100, "new tries of a chunk whose worker died"
+    ) = 2
 
 
 ClusterPart = Annotated[ClusterInline | ClusterLocal | ClusterRemote, Field(discriminator="kind")]
@@ -272,7 +286,9 @@ class TrackingSqlite(Part):
 
     kind: Literal["sqlite"]
     file: Annotated[Word | None, Field(description="null = mlflow.db in the outputs folder")] = None
-    children: bounded(int, 0, 100_000, "points recorded each, at most") = 200  # type: ignore[valid-type]
+    children: bounded(  # type: ignore[valid-type]
+        int, 0, 100_000, "points recorded each, at most"
+    ) = 200
 
 
 class TrackingServer(Part):
@@ -280,8 +296,12 @@ class TrackingServer(Part):
 
     kind: Literal["server"]
     uri: Annotated[Word, Field(description="http(s)://host:port")]
-    children: bounded(int, 0, 100_000, "points recorded each, at most") = 200  # type: ignore[valid-type]
-    timeout_s: bounded(float, 0.1, 3600, "patience with the server", unit="s") = 10.0  # type: ignore[valid-type]
+    children: bounded(  # type: ignore[valid-type]
+        int, 0, 100_000, "points recorded each, at most"
+    ) = 200
+    timeout_s: bounded(  # type: ignore[valid-type]
+        float, 0.1, 3600, "patience with the server", unit="s"
+    ) = 10.0
 
 
 def word_off(value: Any) -> Any:
@@ -308,7 +328,7 @@ class Outputs(Part):
         return Path(self.folder).expanduser().resolve()
 
 
-# --- the whole -------------------------------------------------------------------------------------
+# --- the whole ------------------------------------------------------------------------------------
 
 
 def no_baseline_given() -> dict[str, str | int | float | bool | None]:

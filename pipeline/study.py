@@ -148,7 +148,7 @@ def make_study(command: Command, module: str = "pipeline.sweep") -> Study:
     )
 
 
-# --- axes ------------------------------------------------------------------------------------------
+# --- axes -----------------------------------------------------------------------------------------
 
 
 def sweep_grids(config: Config, command: Command) -> list[dict[str, Axis]]:
@@ -228,7 +228,7 @@ def check_axis_key(key: str, base: Structure) -> None:
     raise ConfigError(key, NO_VALUE, "unknown key", hint)
 
 
-# --- points ----------------------------------------------------------------------------------------
+# --- points ---------------------------------------------------------------------------------------
 
 
 def make_draft(composer: Composer, base: Structure, item: Assignment) -> Draft:

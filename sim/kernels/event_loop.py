@@ -56,9 +56,10 @@ def arrive(z, g, f, kind):
     """A process of class `kind` comes from outside."""
     key = draw.mix(draw.mix(draw.mix(z[K.KEY], ARRIVING_STREAM), kind), z[class_state(z, kind) + T.ARRIVED])
     z[class_state(z, kind) + T.ARRIVED] += 1
+    start = life.start_core(z, g, f, kind)
     p = life.create(z, g, f, kind, key, P.NONE)
     if p >= 0:
-        life.admit(z, g, f, p, life.start_core(z, g, f, p))
+        life.admit(z, g, f, p, start)
     schedule_arrival(z, g, f, kind)
 
 
@@ -68,9 +69,10 @@ def create_closed(z, g, f):
     key = draw.mix(z[K.KEY], CLOSED_STREAM)
     for kind in range(z[K.NUM_CLASSES]):
         for i in range(g[klass(g, kind) + T.POPULATION]):
+            start = life.start_core(z, g, f, kind)
             p = life.create(z, g, f, kind, draw.mix(draw.mix(key, kind), i), P.NONE)
             if p >= 0:
-                life.admit(z, g, f, p, life.start_core(z, g, f, p))
+                life.admit(z, g, f, p, start)
     for kind in range(z[K.NUM_CLASSES]):
         if g[klass(g, kind) + T.ARRIVAL] != T.NO_ARRIVAL:
             if g[klass(g, kind) + T.ARRIVAL] == T.ON_OFF:

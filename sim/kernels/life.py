@@ -117,12 +117,15 @@ def create(z, g, f, kind, key, parent):
 
 
 @kernel
-def start_core(z, g, f, p):
-    """First core of a process without a parent, by its class's rule."""
-    rule = g[klass(g, z[process(z, p) + P.CLASS]) + T.START]
+def start_core(z, g, f, kind):
+    """First core of the next process of a class without a parent, by the class's rule.
+
+    Asked before the process is created: a refused one uses up its draw too, so that the next one's core is the same.
+    """
+    rule = g[klass(g, kind) + T.START]
     n = z[K.NUM_CORES]
     if rule == T.START_SPREAD:
-        return z[process(z, p) + P.NUMBER] % n
+        return z[class_state(z, kind) + T.CREATED] % n
     if rule == T.START_FIRST:
         return 0
     key = draw.mix(z[K.KEY], START_STREAM)

@@ -1,5 +1,7 @@
 """Hold the kernel against the naive simulator: log entry by entry, counters, histograms."""
 
+import math
+
 import sim
 from tests.reference.codes import LogCode
 from tests.reference.measure import COUNTERS
@@ -9,6 +11,7 @@ from tests.reference.simulator import ReferenceResult, simulate_reference
 CAPACITY = 100_000
 HISTOGRAMS = ("sojourn", "waiting", "slowdown")
 ENTRIES_BEFORE = 5
+METRIC_TOLERANCE = (1e-15, 1e-9)
 
 
 def run_reference(scenario: Scenario, log: bool = True, check=None) -> ReferenceResult:
@@ -33,7 +36,32 @@ def difference(scenario: Scenario) -> str | None:
     ours = run_reference(scenario)
     their_log, their_counters = run_kernel(scenario)
     found = log_difference(ours.log, their_log) or counter_difference(ours, their_counters)
+    if ours.status == "HORIZON":
+        found = found or metric_difference(scenario, ours)
     return f"{found}\n\n{scenario.as_yaml()}" if found else None
+
+
+def metric_difference(scenario: Scenario, ours: ReferenceResult) -> str | None:
+    """Compare what the log and the counters do not show: windows, cores, means."""
+    s = scenario
+    lane = sim.Lane(policy=s.policy, cost=s.cost, seed=s.seed, replicate=s.replicate)
+    result = sim.simulate(s.topology, s.workload, [lane], s.simulation)
+    elapsed_ns = s.simulation.horizon_ns - s.simulation.warmup_ns
+    expected = {f"busy share of core {i}": ns / elapsed_ns for i, ns in enumerate(ours.busy_ns)}
+    found = {f"busy share of core {i}": x for i, x in enumerate(result.core_utilisation[0])}
+    if ours.jain_values:
+        expected["load_balance"] = math.fsum(ours.jain_values) / len(ours.jain_values)
+    count = ours.counters["activation_count"]
+    for name in ("sojourn", "waiting") if count else ():
+        expected[f"{name}_mean_ns"] = ours.sums[name] / count
+    found |= {name: float(column[0]) for name, column in result.columns.items()}
+    lines = [
+        f"  {name}: reference {value!r}, kernel {found[name]!r}"
+        for name, value in expected.items()
+        # The kernel sums Jain's index in units of about 1e-10.
+        if not math.isclose(value, found[name], rel_tol=1e-12, abs_tol=METRIC_TOLERANCE[name == "load_balance"])
+    ]
+    return "metrics differ\n" + "\n".join(lines) if lines else None
 
 
 def log_difference(ours: list, theirs: list) -> str | None:

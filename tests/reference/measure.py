@@ -28,6 +28,7 @@ class Measure:
         """Forget everything measured (not what the adaptive rule looks at)."""
         self.counters = Counter(dict.fromkeys(COUNTERS, 0))
         self.histograms = {name: Counter() for name in ("sojourn", "waiting", "slowdown")}
+        self.sums = Counter(dict.fromkeys(self.histograms, 0))
         self.busy_ns = [0] * self.num_cores
         self.load_area = [0] * self.num_cores
         self.jain_values: list[float] = []
@@ -64,6 +65,7 @@ class Measure:
         values = {"sojourn": sojourn, "waiting": process.waiting_ns, "slowdown": slowdown}
         for name, value in values.items():
             self.histograms[name][histogram_bucket(value)] += 1
+            self.sums[name] += value
         self.counters["activation_count"] += 1
 
     def book_segment(self, segment) -> None:

@@ -17,6 +17,7 @@ class ReferenceResult:
     log: list[tuple[int, int, int, int, int, int]]  # time_ns, code, core, process, a, b
     counters: dict[str, int]
     histograms: dict[str, dict[int, int]]  # sojourn, waiting (ns) and slowdown (1/1024), by bucket
+    sums: dict[str, int]  # of the values in each histogram
     busy_ns: list[int]  # (core,)
     jain_values: list[float]  # one a window with load
     end_ns: int
@@ -49,6 +50,7 @@ def simulate_reference(
         log=lane.log_entries,
         counters=dict(measure.counters),
         histograms={name: dict(bins) for name, bins in measure.histograms.items()},
+        sums=dict(measure.sums),
         busy_ns=measure.busy_ns,
         jain_values=measure.jain_values,
         end_ns=lane.now,
