@@ -84,27 +84,50 @@ def restart(z, g, f):
     for i in range(3 * N.HISTOGRAM_WIDTH):
         z[z[S.HISTOGRAMS] + i] = 0
     for c in range(z[K.NUM_CORES]):
-        z[core(z, c) + C.BUSY_NS] = z[core(z, c) + C.SEGMENT_NS] - t if z[core(z, c) + C.STATE] == C.RUNNING else 0
+        row = core(z, c)
+        z[row + C.BUSY_NS] = z[row + C.SEGMENT_NS] - t if z[row + C.STATE] == C.RUNNING else 0
+        z[row + C.BUSY_MARK_NS] = 0
     z[S.MEASURING] = 1
+
+
+@leaf
+def busy_ns(z, c):
+    """Busy time of core c up to now, the part of its running segment included."""
+    row = core(z, c)
+    running = z[S.NOW_NS] - z[row + C.SEGMENT_NS] if z[row + C.STATE] == C.RUNNING else 0
+    return z[row + C.BUSY_NS] + running
+
+
+@leaf
+def jain_q32(total, squares, n):
+    """Jain's fairness index (Jain, Chiu and Hawe 1984) in fixed point, so that sums do not depend on their order."""
+    return int(total * total / (n * squares) * 4294967296.0 + 0.5)
 
 
 @kernel
 def end_window(z, g, f):
-    """Jain's fairness index (Jain, Chiu and Hawe 1984) of the window's load areas, and a new window."""
+    """Index of busy time and of processes present by core over the window, and a new window."""
     t = z[S.NOW_NS]
     n = z[K.NUM_CORES]
-    total, squares = 0.0, 0.0
+    busy, busy_squares, present, present_squares = 0.0, 0.0, 0.0, 0.0
     for c in range(n):
-        present = queues.load(z, c) * t
-        area = float(z[core(z, c) + C.AREA] + present)
-        z[core(z, c) + C.AREA] = -present
-        total += area
-        squares += area * area
-    if z[S.MEASURING] == 1 and total > 0.0:
-        index = total * total / (n * squares)
-        # in fixed point, so that the sum does not depend on its order
-        z[S.JAIN_Q32] += int(index * 4294967296.0 + 0.5)
+        row = core(z, c)
+        until = busy_ns(z, c)
+        x = float(until - z[row + C.BUSY_MARK_NS])
+        z[row + C.BUSY_MARK_NS] = until
+        busy += x
+        busy_squares += x * x
+        standing = queues.load(z, c) * t
+        y = float(z[row + C.AREA] + standing)
+        z[row + C.AREA] = -standing
+        present += y
+        present_squares += y * y
+    if z[S.MEASURING] == 1 and busy > 0.0:
+        z[S.JAIN_Q32] += jain_q32(busy, busy_squares, n)
         z[S.JAIN_WINDOWS] += 1
+    if z[S.MEASURING] == 1 and present > 0.0:
+        z[S.QUEUE_JAIN_Q32] += jain_q32(present, present_squares, n)
+        z[S.QUEUE_JAIN_WINDOWS] += 1
 
 
 @kernel

@@ -29,7 +29,8 @@ CLUSTER = 28
 SMT = 29  # physical core
 SMT_FIRST = 30  # first core of the same physical core
 PRIVATE_BYTES = 31  # private cache
-WIDTH = 32
+BUSY_MARK_NS = 32  # BUSY_NS at the last window
+WIDTH = 40
 
 NONE = -1
 IDLE, RUNNING, PENDING, WAKING = 0, 1, 2, 3

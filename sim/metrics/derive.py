@@ -77,9 +77,11 @@ def metrics_of(arena: Arena, span_ns: int) -> dict[str, float]:
     utilisation = arena.cores()[:, C.BUSY_NS] / span_ns
     overhead = c["direct_ns"] + c["refill_ns"] + c["remote_ns"]
     balance = ratio(int(arena.z[S.JAIN_Q32]) / 2**32, int(arena.z[S.JAIN_WINDOWS]))
+    queues = ratio(int(arena.z[S.QUEUE_JAIN_Q32]) / 2**32, int(arena.z[S.QUEUE_JAIN_WINDOWS]))
     row: dict[str, float] = {
         "load_balance": balance,
         "load_imbalance": 1.0 - balance,
+        "queue_balance": queues,
         "migration_overhead_share": ratio(overhead, busy),
         "direct_overhead_share": ratio(c["direct_ns"], busy),
         "refill_overhead_share": ratio(c["refill_ns"], busy),

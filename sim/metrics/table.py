@@ -29,8 +29,9 @@ def spread(stem: str, unit: str, text: str) -> list[Metric]:
 
 
 ALL = [
-    Metric("load_balance", "1", "Jain's index of load (processes queued or running) by core, mean over windows", 0, 1, "high"),
+    Metric("load_balance", "1", "Jain's index of busy time by core, mean over windows; 1 = perfect", 0, 1, "high"),
     Metric("load_imbalance", "1", "1 - load_balance", 0, 1, "low"),
+    Metric("queue_balance", "1", "Jain's index of processes queued or running by core, mean over windows", 0, 1, "high"),
     Metric("migration_overhead_share", "1", "time spent because of migrations (direct, refill, remote memory) / busy time", 0, 1, "low"),
     Metric("direct_overhead_share", "1", "direct part of migrations / busy time", 0, 1, "low"),
     Metric("refill_overhead_share", "1", "refill of caches after migrations / busy time", 0, 1, "low"),

@@ -25,6 +25,10 @@ class Clone:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def fill(self):
+        """Copy the checkout, and commit it."""
+        folder = self.folder
         skip = shutil.ignore_patterns("__pycache__", "tmp", "cache", "plots.html")
         for name in COPIED:
             source = ROOT / name
@@ -81,20 +85,20 @@ class Clone:
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory):
+def template(tmp_path_factory):
     """A clone in which `dvc repro` ran once, committed."""
     made = Clone(tmp_path_factory.mktemp("clone"))
+    made.fill()
     assert made.repro() == ["compose", "sweep", "analyse"]
     made.commit("first")
     return made
 
 
-@pytest.fixture(autouse=True)
-def restored(clone):
-    """Each test starts from the committed state and leaves it behind."""
-    yield
-    clone.git("checkout", "-q", "--", ".")
-    assert set(clone.repro()) <= {"compose", "sweep", "analyse"}
+@pytest.fixture
+def clone(template, tmp_path):
+    """A copy of it for one test."""
+    shutil.copytree(template.folder, tmp_path / "clone")
+    return Clone(tmp_path / "clone")
 
 
 def test_nothing_changed_nothing_runs(clone):

@@ -52,9 +52,7 @@ def closure(modules):
 @pytest.mark.parametrize("name", list(ENTRIES))
 def test_every_source_of_a_stage_is_a_dependency(name):
     deps = {Path(dep) for dep in stages()[name]["deps"]}
-    missing = {
-        str(file) for file in closure(ENTRIES[name]) if not deps & {file, *file.parents}
-    }
+    missing = {str(file) for file in closure(ENTRIES[name]) if not deps & {file, *file.parents}}
     assert missing == set(), "add these to dvc.yaml"
 
 
@@ -104,7 +102,8 @@ def test_parameters_become_words(params):
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [("polcy: none", "polcy"), ("overrides: a=1", "overrides"), ("overrides: [1]", "overrides")]
+    ("text", "word"),
+    [("polcy: none", "polcy"), ("overrides: a=1", "overrides"), ("overrides: [1]", "overrides")],
 )
 def test_bad_parameters_are_named(params, text, word):
     params(text)

@@ -238,7 +238,8 @@ def test_tracking_off_records_nothing(tmp_path):
 
 def test_two_recordings_at_once(tmp_path):
     folders = [
-        write_run(tmp_path / "t" / key, thresholds=(1.0,), rates=(None,), replicates=2) for key in ("k1", "k2")
+        write_run(tmp_path / "t" / key, thresholds=(1.0,), rates=(None,), replicates=2)
+        for key in ("k1", "k2")
     ]
     for folder in folders:
         analyse(folder, draw=False)

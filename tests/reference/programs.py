@@ -91,8 +91,15 @@ def make_class(rng: Random, topology, name: str, program: list, **fields) -> sim
 
 def random_classes(rng: Random, topology) -> tuple[sim.ProcessClass, ...]:
     """Make 1 to 4 classes of one of the shapes below."""
-    shapes = (independent, servers, ring, groups, forks, random_programs, random_programs)
+    shapes = (crowd, independent, servers, ring, groups, forks, random_programs, random_programs)
     return tuple(rng.choice(shapes)(rng, topology))
+
+
+def crowd(rng: Random, topology) -> list[sim.ProcessClass]:
+    """Make more runnable processes than cores, all on few cores at first."""
+    program = [run(rng), block(rng)] if rng.random() < 0.5 else [run(rng)]
+    count = rng.randint(1, 3) * topology.num_cores
+    return [make_class(rng, topology, "crowd", program, count=min(count, 90))]
 
 
 def independent(rng: Random, topology) -> list[sim.ProcessClass]:
@@ -198,9 +205,9 @@ def random_step(rng: Random, closed: list[str], later: list[str]) -> sim.Step:
         case "block":
             return block(rng)
         case "reply" | "receive":
-            return sim.Step(op=op, count=count if op == "receive" else 1)
+            return sim.Step(op=op, count=count)
         case "call":
-            return sim.Step(op="call", to=rng.choice(closed), pick=pick)
+            return sim.Step(op="call", to=rng.choice(closed), pick=pick, count=count)
         case "spawn" if later:
             return sim.Step(op="spawn", to=rng.choice(later), count=rng.choice((1, 2)))
     return run(rng)

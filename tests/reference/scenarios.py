@@ -63,9 +63,11 @@ def random_scenario(seed: int, replay: bool | None = None) -> Scenario:
 
 
 def random_topology(rng: Random) -> Topology:
-    """Make a machine of 1 to 8 cores with nodes, clusters, siblings, speeds and latencies."""
+    """Make a machine of 1 to 8 cores, seldom of more, with nodes, clusters, siblings, speeds and latencies."""
     places = [(0, 0, 0)]  # node, cluster, physical core
-    for _ in range(rng.choice((0, 1, 1, 2, 3, 3, 4, 5, 7))):
+    # Sets of cores are words of 64 bits in the kernel: now and then there are more cores.
+    others = rng.choice((63, 64, 66, 130)) if rng.random() < 0.04 else None
+    for _ in range(rng.choice((0, 1, 1, 2, 3, 3, 4, 5, 7)) if others is None else others):
         node, cluster, smt = places[-1]
         step = rng.random()
         smt += step > 0.25

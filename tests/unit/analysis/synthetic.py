@@ -11,6 +11,7 @@ import yaml
 
 THRESHOLDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 RATES = (2_000.0, 20_000.0, None)
+COMMAND = ["python", "-m", "pipeline.sweep", "experiment=none", "seed=1", "outputs.folder=x"]
 AXES = ("policy", "policy.threshold_factor", "policy.limits.core.rate_per_s")
 
 
@@ -119,7 +120,7 @@ def write_run(
     names = ("none", "adaptive", "aggressive")
     manifest = {
         "study": "threshold", "run_key": folder.name, "seed": 1, "replicates": replicates,
-        "axes": list(AXES), "baseline": 0, "command": ["python", "-m", "pipeline.sweep", "experiment=none", "seed=1", "outputs.folder=x"],
+        "axes": list(AXES), "baseline": 0, "command": COMMAND,
         "policies": {name: base_policy(name) for name in names},
         "versions": {"coreshift": "0.1", "python": "3.11"}, "git": {"commit": "abc", "dirty": False},
         "machine": {"system": "Linux", "cores": 2},
