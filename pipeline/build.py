@@ -15,8 +15,7 @@ import sim
 from pipeline.beam_trace import convert_trace, read_beam_trace, read_replay
 from pipeline.errors import ConfigError, did_you_mean, shorten
 from pipeline.schema import Config, WorkloadClasses
-from sim import ReplayTrace, Topology, TopologyError, TraceError
-from sim.plan import plan_of
+from sim import ReplayTrace, Topology, TopologyError, TraceError, plan_of
 from sim.topology import (
     topology_from_description,
     topology_from_host,

@@ -183,6 +183,7 @@ def mark_layers(frame: pl.DataFrame, chosen: Recommendation, x: Any, y: Any) -> 
     """Rings and words for the recommended point and the baseline."""
     layers = []
     marks = [("recommended", chosen.point, RED), ("baseline", chosen.baseline, INK)]
+    highest = max((float(value) for value in frame["y"]), default=0.0)
     middle = max((float(value) for value in frame["x"]), default=0.0) / 2
     for word, point, colour in marks:
         one = frame.filter(pl.col("point") == (-1 if point is None else point))
@@ -191,14 +192,16 @@ def mark_layers(frame: pl.DataFrame, chosen: Recommendation, x: Any, y: Any) -> 
         one = one.with_columns(label=pl.concat_str(pl.lit(f"{word}: "), pl.col("setting")))
         shape = "circle" if word == "recommended" else "square"
         left = one["x"][0] > middle
+        # A label above a point at the top would leave the chart.
+        below = one["y"][0] > 0.93 * highest
         base = alt.Chart(one)
         layers.append(
             base.mark_point(size=230, shape=shape, color=colour, strokeWidth=2.5, filled=False).encode(x, y)
         )
         layers.append(
             base.mark_text(
-                align="right" if left else "left", dx=-14 if left else 14, dy=-13, color=colour,
-                fontSize=12, fontWeight="bold", limit=380,
+                align="right" if left else "left", dx=-14 if left else 14, dy=20 if below else -13,
+                color=colour, fontSize=12, fontWeight="bold", limit=380,
             ).encode(x, y, text="label:N")
         )  # fmt: skip
     return layers

@@ -43,6 +43,7 @@ class Recommendation:
     twins        : other points with exactly the same two objectives
     knee_share   : share of bootstrap resamples in which the point is the knee; None if 1 replicate
     rivals       : (point, share) of others that are the knee in at least RIVAL_SHARE of resamples
+    edges        : axes whose recommended value is the least or the greatest that was swept
     overrides    : Hydra overrides that select the setting
     policy       : complete resolved policy
     """
@@ -56,6 +57,7 @@ class Recommendation:
     twins: tuple[int, ...]
     knee_share: float | None
     rivals: tuple[tuple[int, float], ...]
+    edges: tuple[str, ...]
     overrides: tuple[str, ...]
     policy: dict[str, Any]
 
@@ -77,16 +79,19 @@ class Recommendation:
 
     @property
     def doubts(self) -> str:
-        """What noise leaves open, in a sentence, or ""."""
+        """What noise and the sweep's range leave open, or ""."""
+        found = []
         if self.knee_share is None:
-            return "one replicate only: no interval, and no telling how sure this is"
-        if not self.rivals:
-            return ""
-        names = ", ".join(f"point {p} ({share:.0%})" for p, share in self.rivals[:3])
-        return (
-            f"not settled within noise: the knee in {self.knee_share:.0%} of the bootstrap "
-            f"resamples, against {names}; more replicates would tell"
-        )
+            found.append("one replicate only: no interval, and no telling how sure this is")
+        elif self.rivals:
+            names = ", ".join(f"point {p} ({share:.0%})" for p, share in self.rivals[:3])
+            found.append(
+                f"not settled within noise: the knee in {self.knee_share:.0%} of the bootstrap "
+                f"resamples, against {names}; more replicates would tell"
+            )
+        if self.edges:
+            found.append(f"at the edge of the sweep: {', '.join(self.edges)}; a wider range may do better")
+        return "; ".join(found)
 
 
 def plain(value: Any) -> str:
@@ -241,6 +246,7 @@ def recommend_cell(
         twins=tuple(p for i, p in enumerate(points) if same[i] and i != knee.row),
         knee_share=share,
         rivals=tuple(rivals),
+        edges=tuple(edges_of(run, rows, chosen)),
         overrides=tuple(overrides_of(run, chosen)),
         policy=policy_of(run, chosen),
     )
@@ -259,6 +265,26 @@ def distinct_rivals(points: Sequence[int], values: Any, is_knee: Any, same: Any)
             seen.add(place)
             rivals.append((points[i], float(is_knee[i])))
     return rivals
+
+
+def edges_of(run: RunTables, rows: pl.DataFrame, chosen: Mapping[str, Any]) -> list[str]:
+    """Swept numbers of the policy whose chosen value is the last one, with better ones perhaps beyond.
+
+    Counted are axes with three values or more; no limit (null) has nothing beyond it.
+    """
+    found = []
+    if "policy" in rows.columns:
+        rows = rows.filter(pl.col("policy") == chosen["policy"])
+    for axis in run.axes:
+        value = chosen[axis]
+        if not is_policy_key(axis) or not rows[axis].dtype.is_numeric() or value is None:
+            continue
+        values = sorted(set(rows[axis].drop_nulls()))
+        unlimited = rows[axis].null_count() > 0
+        is_last = value == values[0] or (value == values[-1] and not unlimited)
+        if len(values) >= 3 and is_last and math.isfinite(value) and value:
+            found.append(f"{plain_name(axis)} {plain(value)}")
+    return found
 
 
 def overrides_of(run: RunTables, row: Mapping[str, Any]) -> list[str]:

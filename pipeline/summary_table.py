@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -64,9 +64,9 @@ def print_cell(found: Analysis, chosen: Recommendation, console: Console) -> Non
     console.print()
     console.print(Text.assemble(("Recommended for ", "bold"), (chosen.title, "bold")))
     console.print(Text("  " + setting_text(found.run, row), style="bold green"))
-    console.print(Text(f"  {RULES[chosen.rule]}", style="dim"))
+    console.print(Text(f"  {RULES[chosen.rule]}", style="dim"), soft_wrap=True)
     if chosen.doubts:
-        console.print(Text(f"  {chosen.doubts}", style="yellow"))
+        console.print(Text(f"  {chosen.doubts}", style="yellow"), soft_wrap=True)
     if chosen.twins:
         names = ", ".join(str(p) for p in chosen.twins[:5])
         console.print(Text(f"  {len(chosen.twins)} settings give exactly this: points {names}", style="dim"))
@@ -126,9 +126,12 @@ def front_brief(found: Analysis, chosen: Recommendation) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="dim", title=title, title_justify="left")
     axes = [a for a in found.run.axes if is_policy_key(a) and a != "policy"][:AXES_SHOWN]
     metrics = [n for n in (*OBJECTIVES, TAIL_METRIC) if f"{n}_mean" in front.columns]
+    widest = max((len(str(p)) for p in front["policy"]), default=1) if "policy" in front.columns else 1
     for name in ("", "policy", *[plain_name(a).replace("_", " ") for a in axes],
                  *map(metric_title, metrics), "sure"):  # fmt: skip
-        table.add_column(name, justify="left" if name in ("", "policy") else "right")
+        is_text = name in ("", "policy")
+        justify: JustifyMethod = "left" if is_text else "right"
+        table.add_column(name, justify=justify, no_wrap=is_text, min_width=widest if is_text and name else 1)
     for row in thinned(front, chosen.point).iter_rows(named=True):
         share = row["front_probability"]
         picked = row["point"] == chosen.point

@@ -3,7 +3,7 @@
 from sim.cache import source_digest
 from sim.layout.status import LaneStatus
 from sim.metrics.table import METRICS, Metric
-from sim.plan import Lane
+from sim.plan import Lane, plan_of
 from sim.simulate import Result, compile_kernels, simulate, simulate_logged
 from sim.spec.base import SpecError
 from sim.spec.cost import Cost
@@ -32,12 +32,15 @@ from sim.spec.workload import (
 )
 from sim.topology.errors import TopologyError
 from sim.topology.model import DistanceClass, Topology
-from sim.workload.replay import ReplayOp, ReplayTrace, TraceError
+from sim.workload.replay import (
+    NO_EDGE, NO_PEER, ROW_COUNT_MAX, VALUE_MAX, WORKING_SET_MIN_BYTES, ReplayOp, ReplayTrace, TraceError, replay_stuck,
+)
 
 __all__ = [
-    "METRICS", "Lane", "LaneStatus", "Metric", "ReplayOp", "ReplayTrace", "Result", "Topology", "TopologyError", "TraceError", "DistanceClass",
-    "compile_kernels", "simulate", "simulate_logged", "source_digest",
-    "Adaptive", "Affinity", "Arrival", "Balancing", "BurstLimit", "Cost", "Decision", "Distribution", "Limits",
-    "Memory", "Placement", "Policy", "ProcessClass", "ProcessLimit", "RateLimit", "Replay", "Simulation",
-    "SpecError", "Stealing", "Step", "Workload",
+    "METRICS", "NO_EDGE", "NO_PEER", "ROW_COUNT_MAX", "VALUE_MAX", "WORKING_SET_MIN_BYTES",
+    "Adaptive", "Affinity", "Arrival", "Balancing", "BurstLimit", "Cost", "Decision", "DistanceClass", "Distribution",
+    "Lane", "LaneStatus", "Limits", "Memory", "Metric", "Placement", "Policy", "ProcessClass", "ProcessLimit",
+    "RateLimit", "Replay", "ReplayOp", "ReplayTrace", "Result", "Simulation", "SpecError", "Stealing", "Step",
+    "Topology", "TopologyError", "TraceError", "Workload", "compile_kernels", "plan_of", "replay_stuck", "simulate",
+    "simulate_logged", "source_digest",
 ]  # fmt: skip

@@ -150,6 +150,8 @@ def set_limits(row: Row, limits: Limits) -> None:
     row[K.STORM_COUNT] = optional(burst.storm_count)
     row[K.STORM_WINDOW_NS] = burst.storm_window_ns
     row[K.COOLDOWN_NS] = burst.cooldown_ns
+    limited = any(row[k] != K.UNLIMITED for k in (K.PROCESS_COUNT, K.CORE_COUNT, K.SYSTEM_COUNT, K.TOKENS, K.STORM_COUNT))
+    row[K.IS_LIMITED] = int(limited or process.min_interval_ns > 0)
 
 
 def set_costs(row: Row, cost: Cost) -> None:

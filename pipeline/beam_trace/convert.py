@@ -19,7 +19,7 @@ from pipeline.beam_trace.gaps import RowIndex, RowIndexes, index_rows, is_normal
 from pipeline.beam_trace.read import BeamTrace, EventKind, read_beam_trace
 from pipeline.beam_trace.slices import Slices, busy_ns, pair_slices
 from pipeline.beam_trace.working_set import working_sets
-from sim.workload.replay import NO_EDGE, NO_PEER, ReplayOp, ReplayTrace, TraceError, replay_stuck
+from sim import NO_EDGE, NO_PEER, ReplayOp, ReplayTrace, TraceError, replay_stuck
 
 LAG_MAX_NS = 20_000
 """A wake-up and the send that caused it may be recorded in the wrong order.

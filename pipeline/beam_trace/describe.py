@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.workload.replay import NO_EDGE, ReplayOp, ReplayTrace
+from sim import NO_EDGE, ReplayOp, ReplayTrace
 
 NANOSECONDS = 1e9
 

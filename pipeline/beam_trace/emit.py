@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.workload.replay import NO_PEER, ReplayOp
+from sim import NO_PEER, ReplayOp
 
 _MARK = -1
 """Code of a row that only marks where a slice starts or stops."""

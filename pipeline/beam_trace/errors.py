@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sim.workload.replay import TraceError
+from sim import TraceError
 
 FILE_BYTES_MAX = 4 << 30
 RECORD_AGAIN = "record or copy the trace again"

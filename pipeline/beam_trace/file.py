@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.beam_trace.errors import require_file, unreadable
-from sim.workload.replay import ROW_COUNT_MAX, ReplayTrace, TraceError
+from sim import ROW_COUNT_MAX, ReplayTrace, TraceError
 
 FORMAT = "coreshift-replay"
 VERSION = "1"

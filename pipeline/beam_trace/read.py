@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.beam_trace.errors import RECORD_AGAIN, require_file, unreadable
-from sim.workload.replay import ROW_COUNT_MAX, VALUE_MAX, TraceError
+from sim import ROW_COUNT_MAX, VALUE_MAX, TraceError
 
 EDGE_SLACK_NS = 2_000_000_000
 """Tracing is switched on a moment before the window and off a moment after it."""

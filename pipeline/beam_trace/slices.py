@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.beam_trace.errors import RECORD_AGAIN
 from pipeline.beam_trace.read import BeamTrace, EventKind
-from sim.workload.replay import TraceError
+from sim import TraceError
 
 UNMATCHED_COUNT_MAX = 20
 UNMATCHED_SHARE_MAX = 0.001

@@ -5,7 +5,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.beam_trace.read import WORD_BYTES, BeamTrace, EventKind
-from sim.workload.replay import VALUE_MAX, WORKING_SET_MIN_BYTES
+from sim import VALUE_MAX, WORKING_SET_MIN_BYTES
 
 
 def working_sets(trace: BeamTrace, pids: NDArray[np.int64], start_ns: int, stop_ns: int) -> NDArray[np.int64]:

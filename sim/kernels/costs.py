@@ -29,7 +29,7 @@ def stretch_at(z, g, p, c, home):
     return g[G.STRETCH_Q16] + (z[process(z, p) + P.CLASS] * n + z[core(z, c) + C.NODE]) * n + home
 
 
-@kernel
+@leaf
 def ns_per_reduction_q20(z, g, f, p, c):
     """Ns per reduction of process p on core c with its memory where it is, Q20."""
     home = z[process(z, p) + P.HOME]

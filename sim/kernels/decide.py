@@ -49,9 +49,10 @@ def refusal(z, g, f, p, source, target, k):
         return N.OUTSIDE_MASK
     if z[K.QUEUE_CAPACITY] != K.UNLIMITED and z[core(z, target) + C.QUEUE_LENGTH] >= z[K.QUEUE_CAPACITY]:
         return N.CAPACITY
-    limit = limits.first_refusal(z, g, f, t, p, source, target)
-    if limit != N.PASSED:
-        return limit
+    if z[K.IS_LIMITED]:
+        limit = limits.first_refusal(z, g, f, t, p, source, target)
+        if limit != N.PASSED:
+            return limit
     z[S.ESTIMATE_CYCLES] = costs.estimate_cycles(z, g, f, p, source, target)
     if not is_worth_it(z, g, f, p, source, target, k):
         return N.BENEFIT
@@ -72,7 +73,8 @@ def attempt(z, g, f, p, source, target, k, mechanism):  # noqa: PLR0913 - one ca
         return False
     t = z[S.NOW_NS]
     d = bits.distance(z, source, target)
-    limits.charge(z, g, f, t, p, source, target)
+    if z[K.IS_LIMITED]:
+        limits.charge(z, g, f, t, p, source, target)
     z[N.MIGRATIONS] += 1
     z[N.BY_MECHANISM + mechanism] += 1
     z[N.BY_DISTANCE + d] += 1

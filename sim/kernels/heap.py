@@ -1,10 +1,10 @@
 """Pending timers and arrivals: an implicit 4-ary heap of (time, code), one cache line for four children."""
 
-from sim.kernels.jit import kernel
+from sim.kernels.jit import leaf
 from sim.layout import lane as S
 
 
-@kernel
+@leaf
 def push(z, time_ns, code):
     """Insert (time, code)."""
     heap, hole = z[S.HEAP], z[S.HEAP_SIZE]
@@ -21,7 +21,7 @@ def push(z, time_ns, code):
     z[heap + 2 * hole + 1] = code
 
 
-@kernel
+@leaf
 def pop(z):
     """Remove the least entry of a heap that is not empty; the caller has read it."""
     heap, last = z[S.HEAP], z[S.HEAP_SIZE] - 1

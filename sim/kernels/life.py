@@ -1,7 +1,7 @@
 """Creation, wake-up and end of processes (DESIGN §4)."""
 
 from sim.kernels import bits, decide, draw, log, measure, place, queues
-from sim.kernels.jit import kernel
+from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import class_state, core, klass, mail, process, process_ring
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -37,7 +37,7 @@ def ready(z, g, f, p, c):
         wake_thief(z, g, f, c)
 
 
-@kernel
+@leaf
 def start_activation(z, g, f, p):
     """A new activation of p begins now."""
     row = process(z, p)

@@ -36,7 +36,7 @@ def wasted_cores(z, g, f):
     return bits.count(z, z[S.SCRATCH])
 
 
-@kernel
+@leaf
 def advance(z, g, f, t):
     """Integrate idle and wasted core time up to t; the state has not changed since the last event."""
     elapsed = t - z[S.NOW_NS]
@@ -49,7 +49,7 @@ def advance(z, g, f, t):
             z[S.PERIOD_WASTED_NS] += elapsed * wasted
 
 
-@kernel
+@leaf
 def bucket(x):
     """Histogram bucket of x >= 0: exact below 64, then 64 a factor of two."""
     e = 0
@@ -60,7 +60,7 @@ def bucket(x):
     return 64 * e + (x >> e)
 
 
-@kernel
+@leaf
 def end_activation(z, g, f, p):
     """Book sojourn, waiting and slowdown of the activation of p that ends now."""
     row = process(z, p)

@@ -12,14 +12,14 @@ from sim.layout.bundles import TIME_NEVER_NS
 ONE_LEVEL = 0  # every process of the lane has priority normal
 
 
-@kernel
+@leaf
 def waiting_at(z, p):
     """Where queued processes with p's mask are counted."""
     row = process(z, p)
     return z[S.MASK_WAITING] + (z[row + P.MASK] if z[row + P.AFFINITY] == P.STRICT else 0)
 
 
-@kernel
+@leaf
 def append(z, g, f, c, p):
     """Put p at the tail of its level's queue on core c (OTP: erl_process.c, enqueue_process)."""
     level = z[process(z, p) + P.LEVEL]
@@ -42,7 +42,7 @@ def append(z, g, f, c, p):
         z[waiting_at(z, p)] += 1
 
 
-@kernel
+@leaf
 def remove(z, g, f, c, p):
     """Take p out of its queue on core c, wherever it stands."""
     level = z[process(z, p) + P.LEVEL]
@@ -80,7 +80,7 @@ def skip_low(z, g, f, c):
         z[core(z, c) + C.LAST + 2] = p
 
 
-@kernel
+@leaf
 def take(z, g, f, c):
     """Remove and return the process that core c runs next; its queue is not empty."""
     rule = z[K.QUEUE_RULE]

@@ -1,7 +1,7 @@
 """Dispatch, slices and segments: what a core does between two events (DESIGN §4)."""
 
 from sim.kernels import bits, costs, life, log, measure, programs, queues, steal, tree
-from sim.kernels.jit import kernel
+from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import core, klass, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -15,7 +15,7 @@ from sim.layout.bundles import TIME_NEVER_NS
 UNLIMITED_REDS = 2**62
 
 
-@kernel
+@leaf
 def memory_segment(z, g, f, p, c, reds):
     """Refill and remote-memory part of a segment, in ns beyond local work; books them for the end of the segment."""
     row = process(z, p)
@@ -42,7 +42,7 @@ def memory_segment(z, g, f, p, c, reds):
     return work_ns + refill_ns
 
 
-@kernel
+@leaf
 def segment(z, g, f, p, c, reds):
     """Let p run `reds` reductions on c, after what the slice owes; sets the core's event."""
     t = z[S.NOW_NS]
@@ -56,7 +56,7 @@ def segment(z, g, f, p, c, reds):
     log.note(z, g, f, log.SEGMENT, c, p, reds, length)
 
 
-@kernel
+@leaf
 def end_segment(z, g, f, p, c):
     """Book a segment that ran to its end."""
     row = process(z, p)
@@ -85,7 +85,7 @@ def touch(z, g, f, p, c, is_other):
     z[process(z, p) + P.FOOTPRINT] = z[core(z, first) + C.FOOTPRINT]
 
 
-@kernel
+@leaf
 def start_slice(z, g, f, p, c):
     """Put p on core c: pay debts, set the budget."""
     row, t = process(z, p), z[S.NOW_NS]
@@ -114,7 +114,7 @@ def start_slice(z, g, f, p, c):
     z[N.DISPATCHES] += 1
 
 
-@kernel
+@leaf
 def end_slice(z, g, f, p, c):
     """Book the end of p's slice on c; p is queued again, waits, or is gone."""
     row, t = process(z, p), z[S.NOW_NS]

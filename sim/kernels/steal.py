@@ -1,5 +1,7 @@
 """Work stealing: what an idle core takes from others (DESIGN §6)."""
 
+import numpy as np
+
 from sim.kernels import bits, decide, draw, measure, queues
 from sim.kernels.jit import kernel
 from sim.kernels.rows import core, process
@@ -70,11 +72,16 @@ def from_victim(z, g, f, thief, victim):
 @kernel
 def next_longest(z, g, f, thief, n):
     """Core with the longest queue in the scratch set, ties in order of (core - thief) mod n; -1 if it is empty."""
-    best, longest = -1, 0
-    for i in range(n):
-        c = thief + i if thief + i < n else thief + i - n
-        if bits.has(z, z[S.SCRATCH], c) and z[core(z, c) + C.QUEUE_LENGTH] > longest:
-            best, longest = c, z[core(z, c) + C.QUEUE_LENGTH]
+    best, longest, best_step = -1, 0, 0
+    for i in range(z[S.WORDS]):
+        left = np.uint64(z[z[S.SCRATCH] + i])
+        while left != bits.ZERO:
+            c = 64 * i + bits.lowest(left)
+            left &= left - bits.ONE
+            length = z[core(z, c) + C.QUEUE_LENGTH]
+            step = c - thief if c >= thief else c - thief + n
+            if length > longest or (length == longest and step < best_step):
+                best, longest, best_step = c, length, step
     return best
 
 

@@ -1,10 +1,10 @@
 """Next core event: a tournament tree, so that one core's change costs log2(cores) comparisons."""
 
-from sim.kernels.jit import kernel
+from sim.kernels.jit import leaf
 from sim.layout import lane as S
 
 
-@kernel
+@leaf
 def set_event(z, c, time_ns):
     """Give core c its next event time and replay its matches; ties go to the lower core id.
 

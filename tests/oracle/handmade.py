@@ -1,10 +1,12 @@
 """Small configurations made by hand, each for one thing that random ones seldom reach."""
 
+import dataclasses
+
 import numpy as np
 
 import sim
 from sim.workload.replay import ReplayOp
-from tests.reference.scenarios import Scenario
+from tests.reference.scenarios import Scenario, random_scenario
 
 
 def machine(num_cores: int = 4, per_cluster: int = 2, per_node: int = 4, **changes) -> sim.Topology:
@@ -196,6 +198,52 @@ def small_trace() -> sim.ReplayTrace:
     )
 
 
+DAY_NS = 86_400 * 10**9
+
+
+def extremes() -> dict[str, Scenario]:
+    """Values near the ends of their ranges, whose products must still fit 64 bits."""
+    long = {"horizon_ns": DAY_NS, "warmup_ns": 0, "window_ns": 10**11, "max_events": 800}
+    memory = sim.Memory(working_set_bytes=2**40, overlap=1.0, lines_per_reduction=64.0)
+    big_caches = machine(4, 2, 2, private_cache_bytes=[1 << 40] * 4)
+    slow = machine(4, 2, 2, core_frequency_mhz=[1] * 4, core_speed=[1e-3] * 4)
+    costly = sim.Cost(dispatch_cycles=10**9, context_switch_cycles=10**9)
+    seldom = workload(looping("seldom", 6, 300, 1e12))
+    bucket = sim.BurstLimit(capacity=1_000_000, refill_per_s=1e9)
+    dear = sim.Decision(
+        same_core_factor=1e4, same_cluster_factor=1e4, same_node_factor=1e4, other_node_factor=1e4
+    )
+    strict = sim.Policy(threshold_factor=10_000.0, placement=WANDER)
+    return {
+        "runs of ten seconds": scenario(
+            machine(2), workload(looping("long", 3, 1e9)), quantum_reds=0, **long
+        ),
+        "long slices, deep queues": scenario(
+            machine(4),
+            workload(looping("long", 60, 1e9, start="first")),
+            dataclasses.replace(strict, balancing=sim.Balancing(period_ns=10**9)),
+            quantum_reds=0,
+            **long,
+        ),
+        "terabyte working sets": scenario(
+            big_caches,
+            workload(looping("huge", 9, 300, 2000, memory=memory)),
+            eager(placement=WANDER),
+            max_events=800,
+        ),
+        "greatest factors": scenario(
+            machine(4, 2, 2), None, dataclasses.replace(strict, decision=dear), max_events=800
+        ),
+        "a bucket that fills for hours": scenario(
+            machine(4, 2, 2),
+            seldom,
+            eager(placement=WANDER, limits=sim.Limits(burst=bucket)),
+            **long,
+        ),
+        "slow cores, costly switches": scenario(slow, None, eager(placement=WANDER), costly, **long),
+    }
+
+
 WANDER = sim.Placement(spawn="round_robin", wake="round_robin")
 HANDMADE = {
     "default policy": scenario(),
@@ -268,4 +316,18 @@ HANDMADE = {
         quantum_reds=0,
     ),
     "event limit": scenario(max_events=77),
-}
+    "a hundred cores": scenario(
+        machine(100, 5, 50),
+        workload(looping("worker", 150, 200, 2000, start="random")),
+        eager(
+            placement=sim.Placement(spawn="numa_local", wake="least_loaded"),
+            stealing=sim.Stealing(victim="longest", amount="half", scan=8),
+            balancing=sim.Balancing(period_ns=20_000, scope="hierarchical"),
+        ),
+        horizon_ns=100_000,
+        warmup_ns=10_000,
+        window_ns=30_000,
+        max_processes=200,
+    ),
+    "burst ends after the horizon": random_scenario(702),
+} | extremes()

@@ -209,7 +209,8 @@ def check_counters(r) -> None:
     assert c["wasted_ns"] <= c["idle_ns"] and sum(r.busy_ns) == c["busy_ns"]
     for histogram in r.histograms.values():
         assert sum(histogram.values()) == c["activation_count"]
-    assert all(0 < value <= 1 + 1e-12 for value in r.jain_values)
+    for values in r.jain_values.values():
+        assert all(0 < value <= 1 + 1e-12 for value in values)
 
 
 def check_limits(scenario, r) -> None:

@@ -91,7 +91,7 @@ def params(tmp_path, monkeypatch):
     """A function that writes the parameter file."""
     monkeypatch.chdir(tmp_path)
     dvc_stages.PARAMS.parent.mkdir(parents=True)
-    return lambda text: dvc_stages.PARAMS.write_text(text)
+    return dvc_stages.PARAMS.write_text
 
 
 def test_parameters_become_words(params):

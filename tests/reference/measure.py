@@ -30,8 +30,13 @@ class Measure:
         self.histograms = {name: Counter() for name in ("sojourn", "waiting", "slowdown")}
         self.sums = Counter(dict.fromkeys(self.histograms, 0))
         self.busy_ns = [0] * self.num_cores
-        self.load_area = [0] * self.num_cores
-        self.jain_values: list[float] = []
+        self.jain_values: dict[str, list[float]] = {"load_balance": [], "queue_balance": []}
+        self.start_window()
+
+    def start_window(self) -> None:
+        """Begin a metric window."""
+        self.busy_area = [0] * self.num_cores
+        self.queue_area = [0] * self.num_cores
 
     def advance(self, cores, elapsed_ns: int) -> None:
         """Add a stretch of time in which nothing changed."""
@@ -39,9 +44,10 @@ class Measure:
             return
         queued = [process for core in cores for process in core.queued()]
         for core in cores:
-            self.load_area[core.index] += core.load() * elapsed_ns
+            self.queue_area[core.index] += core.load() * elapsed_ns
             if core.state == CoreState.RUNNING:
                 self.busy_ns[core.index] += elapsed_ns
+                self.busy_area[core.index] += elapsed_ns
                 self.counters["busy_ns"] += elapsed_ns
             elif core.state == CoreState.IDLE:
                 self.counters["idle_ns"] += elapsed_ns
@@ -51,12 +57,14 @@ class Measure:
                     self.period_wasted_ns += elapsed_ns
 
     def end_window(self) -> None:
-        """Take Jain's index of the load of the cores over the window."""
-        total = sum(float(x) for x in self.load_area)
-        squares = sum(float(x) * float(x) for x in self.load_area)
-        if total > 0:
-            self.jain_values.append(total * total / (self.num_cores * squares))
-        self.load_area = [0] * self.num_cores
+        """Take Jain's index of busy time, and of load, by core over the window."""
+        areas = {"load_balance": self.busy_area, "queue_balance": self.queue_area}
+        for name, area in areas.items():
+            total = sum(float(x) for x in area)
+            squares = sum(float(x) * float(x) for x in area)
+            if total > 0:
+                self.jain_values[name].append(total * total / (self.num_cores * squares))
+        self.start_window()
 
     def end_activation(self, process, now: int) -> None:
         """Record an activation that ends now."""

@@ -19,7 +19,7 @@ class ReferenceResult:
     histograms: dict[str, dict[int, int]]  # sojourn, waiting (ns) and slowdown (1/1024), by bucket
     sums: dict[str, int]  # of the values in each histogram
     busy_ns: list[int]  # (core,)
-    jain_values: list[float]  # one a window with load
+    jain_values: dict[str, list[float]]  # load_balance, queue_balance: one a window with load
     end_ns: int
     status: str  # HORIZON, EVENT_LIMIT, STUCK
 

@@ -243,3 +243,14 @@ def test_words_that_hold_for_the_whole_study(tmp_path, words, kept):
     run = read_run(write_run(tmp_path / "s" / "k", replicates=1))
     manifest = {**run.manifest, "command": ["python", "-m", "pipeline.sweep", *words]}
     assert study_words(replace(run, manifest=manifest)) == kept
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "edges"),
+    [((4.0, 8.0, 16.0), ("threshold_factor 4",)), ((0.25, 1.0, 8.0), ()), ((4.0, 8.0), ())],
+)
+def test_choice_at_the_edge_of_the_sweep_is_told(tmp_path, thresholds, edges):
+    folder = write_run(tmp_path / "s" / "k", thresholds=thresholds, rates=(None,), noise=0.0)
+    (chosen,) = analyse(folder, draw=False).recommendations
+    assert chosen.edges == edges
+    assert ("at the edge of the sweep" in chosen.doubts) == bool(edges)
