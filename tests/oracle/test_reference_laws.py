@@ -86,7 +86,9 @@ def test_deterministic_arrivals_and_demands_never_wait() -> None:
     assert [e[0] for e in r.log if e[1] == LogCode.ARRIVE] == list(range(1000, 10_001, 1000))
     assert sojourns(r) == [700] * 9
     assert r.histograms["sojourn"] == {histogram_bucket(700): 9}
-    assert r.histograms["waiting"] == {0: 9} and r.histograms["slowdown"] == {histogram_bucket(1024): 9}
+    assert r.histograms["waiting"] == {0: 9} and r.histograms["slowdown"] == {
+        histogram_bucket(1024): 9
+    }
     assert r.busy_ns == [6300] and r.counters["idle_ns"] == 3700
 
 
@@ -216,7 +218,9 @@ def check_counters(r) -> None:
 def check_limits(scenario, r) -> None:
     """No window of any length that a limit speaks of holds more migrations than it allows."""
     limits = scenario.policy.limits
-    moves = [(t, core, process, a) for t, code, core, process, a, _ in r.log if code == LogCode.MIGRATE]
+    moves = [
+        (t, core, process, a) for t, code, core, process, a, _ in r.log if code == LogCode.MIGRATE
+    ]
     by_core, life = defaultdict(list), {}
     by_process = defaultdict(list)
     for t, code, core, process, a, _ in r.log:
@@ -233,7 +237,9 @@ def check_limits(scenario, r) -> None:
     for times in by_process.values():
         count, window_ns = limits.process.max_migrations, limits.process.window_ns
         if count is not None:
-            in_window = [[u for u in times if window_ns is None or t - window_ns < u <= t] for t in times]
+            in_window = [
+                [u for u in times if window_ns is None or t - window_ns < u <= t] for t in times
+            ]
             assert all(len(group) <= count for group in in_window)
         gaps = np.diff(times)
         assert (gaps >= limits.process.min_interval_ns).all()
@@ -298,9 +304,7 @@ def test_low_priority_is_passed_over_seven_times() -> None:
         )
 
     workload = sim.Workload(classes=(kind("low", "low"), kind("normal", "normal")))
-    simulation = sim.Simulation(
-        horizon_ns=100_000, warmup_ns=0, window_ns=1000, quantum_reds=100
-    )
+    simulation = sim.Simulation(horizon_ns=100_000, warmup_ns=0, window_ns=1000, quantum_reds=100)
     r = simulate_reference(flat_topology(1), workload, sim.Policy(), FREE, simulation, 1, 0)
     order = [e[3] for e in r.log if e[1] == LogCode.DISPATCH]
     # A turn of the normal process comes between any two looks at the head that is low.

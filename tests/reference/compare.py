@@ -60,7 +60,9 @@ def metric_difference(scenario: Scenario, ours: ReferenceResult) -> str | None:
         f"  {name}: reference {value!r}, kernel {found[name]!r}"
         for name, value in expected.items()
         # The kernel sums Jain's index in units of about 1e-10.
-        if not math.isclose(value, found[name], rel_tol=1e-12, abs_tol=METRIC_TOLERANCE[name in ours.jain_values])
+        if not math.isclose(
+            value, found[name], rel_tol=1e-12, abs_tol=METRIC_TOLERANCE[name in ours.jain_values]
+        )
     ]
     return "metrics differ\n" + "\n".join(lines) if lines else None
 
@@ -77,7 +79,9 @@ def log_difference(ours: list, theirs: list) -> str | None:
 
 def report(ours: list, theirs: list, at: int) -> str:
     """Write down both logs around an entry."""
-    lines = [f"first difference at entry {at} of {len(ours)} (reference) and {len(theirs)} (kernel)"]
+    lines = [
+        f"first difference at entry {at} of {len(ours)} (reference) and {len(theirs)} (kernel)"
+    ]
     lines.append("  (time_ns, code, core, process, a, b)")
     lines += [f"  both      {show(entry)}" for entry in ours[max(0, at - ENTRIES_BEFORE) : at]]
     for name, log in (("reference", ours), ("kernel   ", theirs)):

@@ -78,9 +78,7 @@ def plan_class(index: int, spec, workload, machine: Machine) -> ClassPlan:
         expected_reds=max(1, nearest(mean)),
         program=spec.program,
         arrival=spec.arrival,
-        rate_per_s=arrival_rate(
-            spec, workload.classes, workload.ns_per_reduction, machine
-        ),
+        rate_per_s=arrival_rate(spec, workload.classes, workload.ns_per_reduction, machine),
     )
 
 

@@ -82,7 +82,9 @@ def random_topology(rng: Random) -> Topology:
     is_hybrid = rng.random() < 0.5
     kinds = [rng.randrange(2) for _ in range(n)] if is_hybrid else [0] * n
     local = rng.choice((80, 100))
-    remote = [[rng.choice((local, 120, 170, 333)) for _ in range(num_nodes)] for _ in range(num_nodes)]
+    remote = [
+        [rng.choice((local, 120, 170, 333)) for _ in range(num_nodes)] for _ in range(num_nodes)
+    ]
     for i in range(num_nodes):
         remote[i][i] = rng.choice((local, local + 7))
     distance = [[10 if i == j else 20 for j in range(num_nodes)] for i in range(num_nodes)]
@@ -138,7 +140,9 @@ def random_replay(rng: Random, topology: Topology) -> sim.Replay:
 def random_policy(rng: Random) -> sim.Policy:
     """Make a policy with parts of every kind."""
     placement = sim.Placement(
-        spawn=rng.choice(("parent", "round_robin", "random", "least_loaded", "best_of", "numa_local")),
+        spawn=rng.choice(
+            ("parent", "round_robin", "random", "least_loaded", "best_of", "numa_local")
+        ),
         wake=rng.choice(("last", "round_robin", "random", "least_loaded", "best_of", "numa_local")),
         choices=rng.randint(1, 3),
     )
@@ -213,7 +217,8 @@ def random_limits(rng: Random) -> sim.Limits:
 def random_rate(rng: Random) -> sim.RateLimit:
     """Make a rate limit whose window holds 0 to some 10 migrations."""
     return sim.RateLimit(
-        rate_per_s=rng.choice((None, None, 0.0, 3e4, 1e5, 7.7e5)), window_ns=rng.choice((1, 10_000, 33_333))
+        rate_per_s=rng.choice((None, None, 0.0, 3e4, 1e5, 7.7e5)),
+        window_ns=rng.choice((1, 10_000, 33_333)),
     )
 
 
@@ -221,7 +226,10 @@ def random_cost(rng: Random) -> sim.Cost:
     """Make either cost model; sometimes everything but the work is free."""
     if rng.random() < 0.2:
         return sim.Cost(
-            kind=rng.choice(("flat", "cache")), dispatch_cycles=0, wake_ns=0, context_switch_cycles=0
+            kind=rng.choice(("flat", "cache")),
+            dispatch_cycles=0,
+            wake_ns=0,
+            context_switch_cycles=0,
         )
     return sim.Cost(
         kind=rng.choice(("flat", "cache")),
