@@ -86,10 +86,10 @@ def test_deterministic_arrivals_and_demands_never_wait() -> None:
     assert [e[0] for e in r.log if e[1] == LogCode.ARRIVE] == list(range(1000, 10_001, 1000))
     assert sojourns(r) == [700] * 9
     assert r.histograms["sojourn"] == {histogram_bucket(700): 9}
-    assert r.histograms["waiting"] == {0: 9} and r.histograms["slowdown"] == {
-        histogram_bucket(1024): 9
-    }
-    assert r.busy_ns == [6300] and r.counters["idle_ns"] == 3700
+    assert r.histograms["waiting"] == {0: 9}
+    assert r.histograms["slowdown"] == {histogram_bucket(1024): 9}
+    assert r.busy_ns == [6300]
+    assert r.counters["idle_ns"] == 3700
 
 
 def test_overloaded_deterministic_queue_grows_as_computed() -> None:
@@ -146,6 +146,8 @@ def test_migrate_false_moves_nothing() -> None:
         for _, code, core, process, _, _ in r.log:
             if code == LogCode.ARRIVE:
                 home[process] = core
+            elif code == LogCode.WAKE:
+                home.setdefault(process, core)  # its creation was before the trace's start
             elif code == LogCode.DISPATCH:
                 assert home[process] == core
 
@@ -159,6 +161,12 @@ def test_invariants_hold_after_every_event(seed: int) -> None:
     assert run_reference(scenario).log == r.log
 
 
+def is_birth(code: int, process: int, known) -> bool:
+    """Tell a creation; one that a trace delays shows first by its wake-up."""
+    first = (LogCode.WAKE, LogCode.MIGRATE, LogCode.DENY)
+    return code == LogCode.ARRIVE or (code in first and process not in known)
+
+
 def check_log(scenario, r) -> None:
     """Times, places, affinity and sums that the log alone must show."""
     machine = Machine(scenario.topology, 10.0, False)
@@ -168,10 +176,11 @@ def check_log(scenario, r) -> None:
     for time_ns, code, core, process, a, b in r.log:
         assert time_ns >= last
         last = time_ns
+        if is_birth(code, process, where):
+            kind_of[process] = classes[a if code == LogCode.ARRIVE else 0]
+            where[process] = core if code in (LogCode.ARRIVE, LogCode.WAKE) else a
+            alive += 1
         match code:
-            case LogCode.ARRIVE:
-                kind_of[process], where[process] = classes[a], core
-                alive += 1
             case LogCode.MIGRATE:
                 assert where[process] == a != core
                 where[process] = core
@@ -208,7 +217,8 @@ def check_counters(r) -> None:
         ("same_core", "same_cluster", "same_node", "other_node"),
     ):
         assert c["migration_count"] == sum(c["migrations_" + name] for name in names)
-    assert c["wasted_ns"] <= c["idle_ns"] and sum(r.busy_ns) == c["busy_ns"]
+    assert c["wasted_ns"] <= c["idle_ns"]
+    assert sum(r.busy_ns) == c["busy_ns"]
     for histogram in r.histograms.values():
         assert sum(histogram.values()) == c["activation_count"]
     for values in r.jain_values.values():
@@ -224,9 +234,11 @@ def check_limits(scenario, r) -> None:
     by_core, life = defaultdict(list), {}
     by_process = defaultdict(list)
     for t, code, core, process, a, _ in r.log:
-        if code == LogCode.ARRIVE:
+        if is_birth(code, process, life):
             life[process] = (process, t, len(by_process))
             by_process[life[process]] = []
+        if code == LogCode.EXIT:
+            del life[process]
         elif code == LogCode.MIGRATE:
             by_process[life[process]].append(t)
             by_core[core].append(t)
@@ -308,7 +320,8 @@ def test_low_priority_is_passed_over_seven_times() -> None:
     r = simulate_reference(flat_topology(1), workload, sim.Policy(), FREE, simulation, 1, 0)
     order = [e[3] for e in r.log if e[1] == LogCode.DISPATCH]
     # A turn of the normal process comes between any two looks at the head that is low.
-    assert order[:9] == [1] * 7 + [0, 1] and order[9:17] == [1] * 7 + [0]
+    assert order[:9] == [1] * 7 + [0, 1]
+    assert order[9:17] == [1] * 7 + [0]
 
 
 def test_histogram_buckets_are_narrow_and_in_order() -> None:
@@ -329,5 +342,7 @@ def test_numbers_follow_the_published_generator() -> None:
         0x06C45D188009454F,
     ]
     # The greatest word gives 1.0: 2^53 - 0.5 is no float64. All others lie strictly inside.
-    assert 0 < uniform(0) and uniform(2**64 - 2**11 - 1) < 1
-    assert [below(2**64 - 1, n) for n in (1, 7)] == [0, 6] and below(0, 7) == 0
+    assert uniform(0) > 0
+    assert uniform(2**64 - 2**11 - 1) < 1
+    assert [below(2**64 - 1, n) for n in (1, 7)] == [0, 6]
+    assert below(0, 7) == 0

@@ -127,7 +127,7 @@ def policies(draw, limits: sim.Limits | None = None) -> sim.Policy:
 def scenes(draw, limits: st.SearchStrategy[sim.Limits] | None = None, migrating: bool = False) -> Scene:
     """A lane of a few hundred microseconds; `migrating` makes every candidate worth it."""
     topology = draw(st.sampled_from(MACHINES[1:] if migrating else MACHINES))
-    policy = draw(policies(draw(limits) if limits else None))
+    policy = draw(policies(None if limits is None else draw(limits)))
     if migrating:
         policy = replace(policy, decision=sim.Decision(rule="always"))
     simulation = sim.Simulation(

@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sim
+from tests.analytic.machines import machine
 from tests.property.scenes import Scene, moves, scenes
 
 rates = st.one_of(st.none(), st.sampled_from([0.0, 3000.0, 25_000.0, 150_000.0]))
@@ -54,7 +56,7 @@ def assert_process(limit: sim.ProcessLimit, times: list[int]) -> None:
     if limit.max_migrations is not None:
         found = len(times) if limit.window_ns is None else most_in_window(times, limit.window_ns)
         assert found <= limit.max_migrations
-    assert all(later - earlier >= limit.min_interval_ns for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= limit.min_interval_ns for earlier, later in pairwise(times))
 
 
 def assert_burst(limit: sim.BurstLimit, times: list[int]) -> None:
@@ -66,7 +68,7 @@ def assert_burst(limit: sim.BurstLimit, times: list[int]) -> None:
                 assert (j - i + 1) * 10**9 <= limit.capacity * 10**9 + (times[j] - start) * rate
     if limit.storm_count is not None:
         recent: list[int] = []
-        for t, later in zip(times, [*times[1:], 2**62], strict=True):
+        for t, later in pairwise([*times, 2**62]):
             recent = [*(u for u in recent if u > t - limit.storm_window_ns), t]
             if len(recent) == limit.storm_count:
                 recent = []
@@ -89,8 +91,8 @@ def test_no_limit_is_exceeded_in_any_window(scene: Scene) -> None:
 
 BINDING = {
     "denied_process_limit": sim.Limits(process=sim.ProcessLimit(max_migrations=1)),
-    "denied_core_limit": sim.Limits(core=sim.RateLimit(rate_per_s=20_000.0)),
-    "denied_system_limit": sim.Limits(system=sim.RateLimit(rate_per_s=20_000.0)),
+    "denied_core_limit": sim.Limits(core=sim.RateLimit(rate_per_s=20_000.0, window_ns=50_000)),
+    "denied_system_limit": sim.Limits(system=sim.RateLimit(rate_per_s=20_000.0, window_ns=100_000)),
     "denied_burst": sim.Limits(burst=sim.BurstLimit(capacity=2, refill_per_s=1000.0)),
     "denied_storm": sim.Limits(burst=sim.BurstLimit(storm_count=3, storm_window_ns=100_000)),
 }
@@ -109,14 +111,7 @@ def busy_scene() -> Scene:
     kind = sim.ProcessClass(name="one", count=30, program=(run, block))
     policy = sim.Policy(decision=sim.Decision(rule="always"), placement=sim.Placement(wake="random"))
     simulation = sim.Simulation(horizon_ns=300_000, warmup_ns=0, window_ns=50_000)
-    return Scene(tests_machine(), sim.Workload(classes=(kind,)), policy, sim.Cost(), simulation)
-
-
-def tests_machine() -> sim.Topology:
-    """Four cores in two clusters."""
-    from tests.analytic.machines import machine
-
-    return machine(4, 2, 4)
+    return Scene(machine(4, 2, 4), sim.Workload(classes=(kind,)), policy, sim.Cost(), simulation)
 
 
 @pytest.mark.parametrize("reason", BINDING)
@@ -126,12 +121,6 @@ def test_each_limit_binds_and_is_counted_under_its_name(reason: str) -> None:
     assert counters["migration_count"] < without["migration_count"]
     denied = {name: value for name, value in counters.items() if name.startswith("denied_")}
     assert denied[reason] == sum(denied.values()) > 0
-    # the bound above is tight: one migration less allowed would be exceeded
-    times, _, by_process = moves(bound.logged()[0])
-    if reason == "denied_process_limit":
-        assert max(map(len, by_process.values())) == 1
-    if reason == "denied_system_limit":
-        assert most_in_window(times, 10_000_000) == 200 or len(times) < 200
 
 
 @settings(max_examples=30)
@@ -148,11 +137,9 @@ def test_an_infinite_threshold_is_no_migration_for_benefit(scene: Scene) -> None
     log, counters = never.logged()
     assert counters["migration_count"] == 0
     assert moves(log)[0] == []
-    # the greatest finite threshold comes to the same when no process waits long
-    high = scene.with_policy(threshold_factor=10_000.0, decision=sim.Decision())
-    assert high.logged()[1]["migration_count"] <= scene.with_policy(
-        threshold_factor=0.0, decision=sim.Decision()
-    ).logged()[1]["migration_count"] + 1
+    assert counters["migration_attempt_count"] == sum(
+        counters[f"denied_{reason}"] for reason in ("mask", "capacity", "benefit")
+    )
 
 
 def test_an_infinite_threshold_still_lets_always_through() -> None:

@@ -21,7 +21,7 @@ def check_lane(lane: Lane) -> None:
     for process in alive:
         has_timer = (EventKind.TIMER, process.slot) in lane.pending.time_of
         assert has_timer == (process.state == ProcessState.BLOCKED)
-        assert process.refill_lines >= 0 and process.remaining >= 0 and process.debt_ns >= 0
+        assert min(process.refill_lines, process.remaining, process.debt_ns) >= 0
         assert len(process.remembered) == len({place for place, _ in process.remembered}) <= 4
     assert not lane.ready_list
 

@@ -63,7 +63,7 @@ def random_scenario(seed: int, replay: bool | None = None) -> Scenario:
 
 
 def random_topology(rng: Random) -> Topology:
-    """Make a machine of 1 to 8 cores, seldom of more, with nodes, clusters, siblings, speeds and latencies."""
+    """Make a machine of 1 to 8 cores, seldom more: nodes, clusters, siblings, speeds."""
     places = [(0, 0, 0)]  # node, cluster, physical core
     # Sets of cores are words of 64 bits in the kernel: now and then there are more cores.
     others = rng.choice((63, 64, 66, 130)) if rng.random() < 0.04 else None
