@@ -52,7 +52,8 @@ format: $(STAMP) ## format the code and mend what can be mended
 types: $(STAMP) ## check types
 	@$(PY) -m mypy
 
-setup: $(STAMP) ## only make the environment
+setup: $(STAMP) ## only make the environment, and compile the simulator
+	@$(PY) -c "import sim; sim.compile_kernels()"
 
 # Three steps: an environment, uv into it (by pip, checked against the lock's hashes), and the packages.
 # uv compiles bytecode while it installs, so that later starts are twice as fast even where

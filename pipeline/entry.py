@@ -1,5 +1,6 @@
 """What every command shares: one clear message and an exit code in place of a traceback."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,6 +9,7 @@ from sim import SpecError, TopologyError, TraceError
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 
 
 def run_main(action: Callable[[Sequence[str]], int], words: Sequence[str] | None = None) -> int:
@@ -30,6 +32,10 @@ def run_main(action: Callable[[Sequence[str]], int], words: Sequence[str] | None
         return tell(str(error), "", EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         return tell("interrupted", "", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has seen enough (`... | head`). Python would complain once more as it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
 
 
 def tell(message: str, hint: str, exit_code: int) -> int:

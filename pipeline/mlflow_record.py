@@ -25,11 +25,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from pipeline.aggregate import OBJECTIVES, RunTables, is_policy_key, read_run, summarise
-from pipeline.mlflow_views import experiment_note, parent_note, view_tags
+from pipeline.mlflow_views import AS_TEXT, experiment_note, parent_note, view_tags
 from pipeline.recommend import Recommendation, has_value, mark_front, plain, plain_name
 
 # Increased by every change of what is written for a run, so that recording again replaces it.
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 VALUE_MAX = 500
 PARAM_BATCH = 90
 BEST = ("slowdown_p99", *OBJECTIVES)
@@ -217,7 +217,8 @@ class Recorder:
     def write_views(self, experiment_id: str) -> None:
         """The experiment's note and its two shared views, on this run."""
         params = shown_params(self.run)
-        tags = view_tags(self.run_key, params, [*self.run.metrics, "rank"], "rank")
+        words = {plain_name(axis) for axis in unlimited_axes(self.run)}
+        tags = view_tags(self.run_key, params, words, [*self.run.metrics, "rank"], "rank")
         tags["mlflow.note.content"] = experiment_note(self.run, self.run_key)
         for name, value in tags.items():
             self.client.set_experiment_tag(experiment_id, name, value)
@@ -300,7 +301,19 @@ def child_params(run: RunTables, row: Mapping[str, Any]) -> dict[str, str]:
             params[plain_name(key)] = "unlimited"
         else:
             params[plain_name(key)] = plain(value)[:VALUE_MAX]
+    for key in unlimited_axes(run):
+        params[f"{plain_name(key)}{AS_TEXT}"] = "no limit" if row[key] is None else f"at {row[key]:g}"
     return params
+
+
+def unlimited_axes(run: RunTables) -> list[str]:
+    """Swept limits that some points do not have.
+
+    MLflow's parallel coordinates drop a run whose value is no number where others are numbers, so
+    such an axis is shown as words there.
+    """
+    limits = (a for a in run.axes if is_policy_key(a) and run.points[a].dtype.is_numeric())
+    return [a for a in limits if run.points[a].null_count()]
 
 
 def is_wanted(run: RunTables, key: str) -> bool:

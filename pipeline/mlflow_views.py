@@ -6,7 +6,7 @@ documented by MLflow, so `tests/pipeline/test_mlflow_ui.py` looks at the rendere
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -20,24 +20,29 @@ VIEW_TAG = "mlflow.sharedViewState."
 RANKING = "ranking"
 TRADEOFF = "tradeoff"
 RUNS_MAX = 500
+# Ends the name of a parameter that says in words what another one says as a number.
+AS_TEXT = "_text"
 # MLflow puts metrics before parameters and shows about seven columns, so few metrics are preset.
 COLUMNS = ("load_imbalance", "migration_overhead_share", "rank", "slowdown_p99")
 
 
-def view_tags(run_key: str, params: Sequence[str], metrics: Sequence[str], best: str) -> dict[str, str]:
+def view_tags(
+    run_key: str, params: Sequence[str], words: Collection[str], metrics: Sequence[str], best: str
+) -> dict[str, str]:
     """Experiment tags of the two shared views.
 
     Parameters
     ----------
     run_key : the run shown; earlier runs of the study stay a filter away
     params  : plain names of what the sweep varied, the policy first
+    words   : those of `params` that are not numbers for all points, and have a twin in words
     metrics : metrics that the children have
     best    : metric by which the table is ordered, least first
     """
     table = table_state(run_key, params, metrics, best)
     return {
         VIEW_TAG + RANKING: json.dumps(table),
-        VIEW_TAG + TRADEOFF: json.dumps({**table, **chart_state(params, metrics)}),
+        VIEW_TAG + TRADEOFF: json.dumps({**table, **chart_state(params, words, metrics)}),
     }
 
 
@@ -62,14 +67,15 @@ def table_state(run_key: str, params: Sequence[str], metrics: Sequence[str], bes
     }
 
 
-def chart_state(params: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
+def chart_state(params: Sequence[str], words: Collection[str], metrics: Sequence[str]) -> dict[str, Any]:
     """The charts page: the trade-off, its parallel coordinates, and metrics against parameters."""
     have = [m for m in COLUMNS if m in metrics and m != "rank"]
     numbers = [p for p in params if p not in ("policy", "topology", "workload")]
     charts = [scatter("front", "migration_overhead_share", "load_imbalance")]
     if "slowdown_p99" in metrics:
         charts.append(scatter("tail", "migration_overhead_share", "slowdown_p99"))
-    charts.append(parallel("parallel", list(params), have[:2]))
+    texts = [f"{p}{AS_TEXT}" if p in words else p for p in params]
+    charts.append(parallel("parallel", texts, have[:2]))
     charts += [
         scatter(f"{name}{i}", name, metric, x_type="PARAM")
         for i, metric in enumerate(have[:2])

@@ -24,7 +24,7 @@ STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:1240px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid #ddd}
 .sub{color:#666}.answer{border-left:4px solid #D55E00;background:#fff6f0;padding:.6rem 1rem;margin:1rem 0}
-pre{background:#f4f4f4;padding:.6rem .8rem;overflow-x:auto;border-radius:4px;font-size:13px}
+pre{background:#f4f4f4;padding:.6rem .8rem;white-space:pre-wrap;border-radius:4px;font-size:13px}
 table{border-collapse:collapse;font-size:13px;margin:.6rem 0}th,td{padding:.25rem .6rem;text-align:right}
 th{border-bottom:2px solid #999;vertical-align:bottom}td{border-bottom:1px solid #eee}
 td:first-child,th:first-child,.left{text-align:left}.wide{overflow-x:auto}.ci{color:#777;font-size:11px;display:block}

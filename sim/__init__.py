@@ -1,4 +1,4 @@
-"""Coreshift's simulator of BEAM-style schedulers: build a topology, a workload and policies; get columns back."""
+"""Coreshift's simulator of BEAM-style schedulers: topology, workload and policies in, columns out."""
 
 from sim.cache import source_digest
 from sim.layout.status import LaneStatus
@@ -33,14 +33,23 @@ from sim.spec.workload import (
 from sim.topology.errors import TopologyError
 from sim.topology.model import DistanceClass, Topology
 from sim.workload.replay import (
-    NO_EDGE, NO_PEER, ROW_COUNT_MAX, VALUE_MAX, WORKING_SET_MIN_BYTES, ReplayOp, ReplayTrace, TraceError, replay_stuck,
+    NO_EDGE,
+    NO_PEER,
+    ROW_COUNT_MAX,
+    VALUE_MAX,
+    WORKING_SET_MIN_BYTES,
+    ReplayOp,
+    ReplayTrace,
+    TraceError,
+    replay_stuck,
 )
 
 __all__ = [
     "METRICS", "NO_EDGE", "NO_PEER", "ROW_COUNT_MAX", "VALUE_MAX", "WORKING_SET_MIN_BYTES",
-    "Adaptive", "Affinity", "Arrival", "Balancing", "BurstLimit", "Cost", "Decision", "DistanceClass", "Distribution",
-    "Lane", "LaneStatus", "Limits", "Memory", "Metric", "Placement", "Policy", "ProcessClass", "ProcessLimit",
-    "RateLimit", "Replay", "ReplayOp", "ReplayTrace", "Result", "Simulation", "SpecError", "Stealing", "Step",
-    "Topology", "TopologyError", "TraceError", "Workload", "compile_kernels", "plan_of", "replay_stuck", "simulate",
-    "simulate_logged", "source_digest",
+    "Adaptive", "Affinity", "Arrival", "Balancing", "BurstLimit", "Cost", "Decision",
+    "DistanceClass", "Distribution", "Lane", "LaneStatus", "Limits", "Memory", "Metric",
+    "Placement", "Policy", "ProcessClass", "ProcessLimit", "RateLimit", "Replay", "ReplayOp",
+    "ReplayTrace", "Result", "Simulation", "SpecError", "Stealing", "Step", "Topology",
+    "TopologyError", "TraceError", "Workload", "compile_kernels", "plan_of", "replay_stuck",
+    "simulate", "simulate_logged", "source_digest",
 ]  # fmt: skip

@@ -8,12 +8,14 @@ from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import step as T
-from sim.layout.bundles import TIME_NEVER_NS, TIME_PAST_NS
+from sim.layout.sentinel import TIME_NEVER_NS, TIME_PAST_NS
 from sim.plan import Plan
 
-PROCESS_RING = 16
+# the message pool, in rows of MAIL_WIDTH: four messages a process, and enough for a burst to a few
 MAIL_PER_PROCESS = 4
 MAIL_LEAST = 65_536
+MAIL_WIDTH = 4
+LOG_WIDTH = 6
 LINE = 8  # int64 in a cache line: rows that are touched together begin on one
 
 
@@ -33,8 +35,12 @@ def slots_needed(plan: Plan) -> int:
 class Arena:
     """The array `z`, and where each part of it begins.
 
-    About 500 bytes a process slot and 300 a core; the operating system gives the pages when they are first
-    touched, so slots that are never used cost nothing.
+    About 600 bytes a process slot and 400 a core; the operating system gives the pages when they are
+    first touched, so slots that are never used cost nothing. One arena serves any number of lanes, one
+    after the other.
+
+    base : position in `z` of each part of variable size, by the scalar (layout/lane.py) that holds it
+    ring : entries of the rings of migration times, by limit
     """
 
     def __init__(self, plan: Plan, log_capacity: int = 0) -> None:
@@ -69,16 +75,17 @@ class Arena:
             S.IDLE_SET: words, S.BACKLOG: words, S.SCRATCH: words,
             S.ALL_CORES: tables.sets.size,
             S.MASK_WAITING: tables.num_masks,
-            S.CORE_RINGS: n * self.ring["core"], S.SYSTEM_RING: self.ring["system"], S.STORM_RING: self.ring["storm"],
+            S.CORE_RINGS: n * self.ring["core"],
+            S.SYSTEM_RING: self.ring["system"], S.STORM_RING: self.ring["storm"],
             S.CLASS_STATE: tables.num_classes * T.CLASS_STATE_WIDTH,
             S.HISTOGRAMS: 3 * N.HISTOGRAM_WIDTH,
             S.EDGES: self.copies * self.edge_words,
             S.REPLAY_SLOTS: self.copies * tables.num_trace,
-            S.LOG: 6 * self.log_capacity,
+            S.LOG: LOG_WIDTH * self.log_capacity,
             S.HEAP: 2 * (self.slots + tables.num_classes + 1),
             S.PROCESSES: self.slots * P.WIDTH,
-            S.PROCESS_RINGS: self.slots * PROCESS_RING if has_process_rings else 0,
-            S.MAIL: 4 * (MAIL_PER_PROCESS * self.slots + MAIL_LEAST),
+            S.PROCESS_RINGS: self.slots * P.RING if has_process_rings else 0,
+            S.MAIL: MAIL_WIDTH * (MAIL_PER_PROCESS * self.slots + MAIL_LEAST),
         }  # fmt: skip
 
     def part(self, name: int, size: int) -> np.ndarray:
@@ -86,9 +93,13 @@ class Arena:
         return self.z[self.base[name] : self.base[name] + size]
 
     def clear(self, row: np.ndarray) -> None:
-        """Make the arena that of time 0 for the lane whose parameters are `row`."""
+        """Make the arena that of time 0 for the lane whose parameters are `row`.
+
+        The parts that grow with use (heap, processes, messages) keep what the last lane left: the kernel
+        writes each of their rows before it reads it.
+        """
         z, tables = self.z, self.plan.tables
-        z[: self.base[S.HEAP]] = 0  # everything before the parts that grow with use
+        z[: self.base[S.HEAP]] = 0
         z[K.BASE : K.BASE + row.shape[0]] = row
         z[K.CORES : K.CORES + tables.cores.size] = tables.cores.ravel()
         cores = self.cores()
@@ -97,9 +108,9 @@ class Arena:
         self.part(S.ALL_CORES, tables.sets.size)[:] = tables.sets.ravel()
         self.part(S.IDLE_SET, self.words)[:] = tables.sets[0]
         self.part(S.REPLAY_SLOTS, self.copies * tables.num_trace)[:] = P.NONE
-        for name, size in ((S.CORE_RINGS, self.num_cores * self.ring["core"]), (S.SYSTEM_RING, self.ring["system"]),
-                           (S.STORM_RING, self.ring["storm"])):  # fmt: skip
-            self.part(name, size)[:] = TIME_PAST_NS
+        self.part(S.CORE_RINGS, self.num_cores * self.ring["core"])[:] = TIME_PAST_NS
+        self.part(S.SYSTEM_RING, self.ring["system"])[:] = TIME_PAST_NS
+        self.part(S.STORM_RING, self.ring["storm"])[:] = TIME_PAST_NS
         self.clear_events()
         self.set_scalars(row)
 
@@ -117,14 +128,15 @@ class Arena:
         z, tables, words = self.z, self.plan.tables, self.words
         for name, base in self.base.items():
             z[name] = base
-        sets = self.base[S.ALL_CORES]
-        for name, count in ((S.SMT_SETS, 1), (S.CLUSTER_SETS, tables.num_smt), (S.NODE_SETS, tables.num_clusters),
-                            (S.MASKS, tables.num_nodes)):  # fmt: skip
-            sets += count * words
-            z[name] = sets
-        z[S.WORDS], z[S.LEAVES], z[S.SLOTS] = words, self.leaves, self.slots
-        z[S.NUM_CLUSTERS], z[S.NUM_NODES], z[S.NUM_MASKS] = tables.num_clusters, tables.num_nodes, tables.num_masks
-        z[S.CORE_RING_SIZE], z[S.EDGE_WORDS], z[S.NUM_TRACE] = self.ring["core"], self.edge_words, tables.num_trace
+        # the sets lie one after the other, in the order of Tables.sets
+        z[S.SMT_SETS] = z[S.ALL_CORES] + words
+        z[S.CLUSTER_SETS] = z[S.SMT_SETS] + tables.num_smt * words
+        z[S.NODE_SETS] = z[S.CLUSTER_SETS] + tables.num_clusters * words
+        z[S.MASKS] = z[S.NODE_SETS] + tables.num_nodes * words
+        z[S.WORDS], z[S.LEAVES] = words, self.leaves
+        z[S.NUM_CLUSTERS], z[S.NUM_NODES] = tables.num_clusters, tables.num_nodes
+        z[S.NUM_MASKS], z[S.NUM_TRACE] = tables.num_masks, tables.num_trace
+        z[S.CORE_RING_SIZE], z[S.EDGE_WORDS] = self.ring["core"], self.edge_words
         z[S.MAIL_SIZE] = MAIL_PER_PROCESS * self.slots + MAIL_LEAST
         z[S.LOG_SIZE] = self.log_capacity
         z[S.NUM_IDLE] = self.num_cores
@@ -134,7 +146,7 @@ class Arena:
         z[S.NEXT_BALANCE_NS] = row[at(K.BALANCE_PERIOD_NS)] or TIME_NEVER_NS
         z[S.NEXT_ADAPT_NS] = row[at(K.ADAPT_PERIOD_NS)] if row[at(K.ADAPTIVE)] else TIME_NEVER_NS
         z[S.NEXT_WINDOW_NS] = row[at(K.WARMUP_NS)]
-        z[S.TOKENS] = max(0, int(row[at(K.TOKENS)])) * 1_000_000_000
+        z[S.TOKENS] = max(0, int(row[at(K.TOKENS)])) * 1_000_000_000  # the bucket starts full
         z[S.COOLDOWN_UNTIL_NS] = TIME_PAST_NS
 
     def cores(self) -> np.ndarray:
@@ -152,4 +164,4 @@ class Arena:
     def log(self) -> np.ndarray:
         """The entries that were kept, int64 (entry, 6)."""
         count = min(int(self.z[S.LOG_COUNT]), self.log_capacity)
-        return self.part(S.LOG, 6 * count).reshape(count, 6).copy()
+        return self.part(S.LOG, LOG_WIDTH * count).reshape(count, LOG_WIDTH).copy()

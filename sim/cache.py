@@ -1,6 +1,7 @@
 """Where compiled kernels are kept: a folder named by a hash of the sources that can change them.
 
-Numba looks only at the file of a function itself, so an edit in a callee's file would go on giving old results.
+Numba looks only at the file of a function itself, so an edit in a callee's file would go on giving
+old results.
 """
 
 import functools

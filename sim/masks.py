@@ -31,7 +31,9 @@ def group_of(topology: Topology, kind: str, name: str, where: str) -> np.ndarray
         if name not in topology.core_type_names:
             raise SpecError(where, f"type:{name}", "type: one of " + ", ".join(topology.core_type_names))
         return np.asarray(topology.core_type == topology.core_type_names.index(name))
-    ids = {"node": topology.core_node, "cluster": topology.core_cluster, "package": topology.core_package}[kind]
+    ids = {"node": topology.core_node, "cluster": topology.core_cluster, "package": topology.core_package}[
+        kind
+    ]
     if not name.isdigit() or int(name) > int(ids.max()):
         raise SpecError(where, f"{kind}:{name}", f"{kind}: 0 to {int(ids.max())}")
     return np.asarray(ids == int(name))
@@ -42,8 +44,9 @@ def mask_words(topology: Topology, text: str, where: str) -> np.ndarray:
 
     Raises
     ------
-    SpecError for a text that cannot be read, and for a mask that is empty or names no core of this machine; cores
-    beyond the machine are refused too, because a policy that was meant for them would silently change its meaning.
+    SpecError for a text that cannot be read, and for a mask that is empty or names no core of this
+    machine; cores beyond the machine are refused too, because a policy that was meant for them would
+    silently change its meaning.
     """
     chosen = np.zeros(topology.num_cores, bool)
     if not isinstance(text, str) or len(text) > 10_000:
@@ -56,11 +59,15 @@ def mask_words(topology: Topology, text: str, where: str) -> np.ndarray:
             first, last = int(span[1]), int(span[2] or span[1])
             if first > last or last >= topology.num_cores:
                 raise SpecError(
-                    where, text, f"cores 0 to {topology.num_cores - 1} of this machine ({topology.name}), rising"
+                    where,
+                    text,
+                    f"cores 0 to {topology.num_cores - 1} of this machine ({topology.name}), rising",
                 )
             chosen[first : last + 1] = True
         else:
             raise SpecError(where, text, ALLOWED)
     if not chosen.any():
-        raise SpecError(where, text, "a mask with at least one core of this machine", "name a core, type or node it has")
+        raise SpecError(
+            where, text, "a mask with at least one core of this machine", "name a core, type or node it has"
+        )
     return words_of(chosen)

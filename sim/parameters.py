@@ -6,24 +6,23 @@ import numpy as np
 
 from sim.layout import core as C
 from sim.layout import parameter as K
+from sim.layout import process as P
 from sim.layout import step as T
-from sim.layout.bundles import Tables
 from sim.programs import ProgramTables
 from sim.spec import policy as names
 from sim.spec.base import SpecError
 from sim.spec.cost import Cost
 from sim.spec.policy import Limits, Policy, RateLimit
 from sim.spec.simulation import Simulation
+from sim.tables import Tables
 from sim.topology.model import Topology
 
 CORE_RING_MAX = 4096
-PROCESS_RING = 16
-SECOND_NS = 1_000_000_000
 
 
 def q16(value: float) -> int:
     """A non-negative number in 1/65536."""
-    return int(math.floor(value * 65536 + 0.5))
+    return math.floor(value * 65536 + 0.5)
 
 
 def optional(value: int | None) -> int:
@@ -42,15 +41,20 @@ def window_of(limit: RateLimit) -> tuple[int, int]:
 
 
 class Row:
-    """A row of parameters, indexed by the kernel's positions."""
+    """A row of parameters, indexed by the kernel's positions (layout/parameter.py).
+
+    values : int64 (parameter.COUNT,)
+    """
 
     def __init__(self, values: np.ndarray) -> None:
         self.values = values
 
     def __setitem__(self, position: int, value: float) -> None:
+        """Set one parameter; a number that is not whole is cut."""
         self.values[position - K.BASE] = value
 
     def __getitem__(self, position: int) -> int:
+        """The parameter at a position of the kernel."""
         return int(self.values[position - K.BASE])
 
 
@@ -133,16 +137,20 @@ def set_limits(row: Row, limits: Limits) -> None:
     row[K.PROCESS_COUNT] = optional(process.max_migrations)
     row[K.PROCESS_WINDOW_NS] = optional(process.window_ns)
     row[K.PROCESS_INTERVAL_NS] = process.min_interval_ns
-    if process.window_ns is not None and (process.max_migrations or 0) > PROCESS_RING:
+    if process.window_ns is not None and (process.max_migrations or 0) > P.RING:
         raise SpecError(
-            "policy.limits.process.max_migrations", process.max_migrations,
-            f"at most {PROCESS_RING} in a window", "leave window_ns null for a lifetime limit",
+            "policy.limits.process.max_migrations",
+            process.max_migrations,
+            f"at most {P.RING} in a window",
+            "leave window_ns null for a lifetime limit",
         )
     row[K.CORE_COUNT], row[K.CORE_WINDOW_NS] = window_of(limits.core)
     if row[K.CORE_COUNT] > CORE_RING_MAX:
         raise SpecError(
-            "policy.limits.core.rate_per_s", limits.core.rate_per_s,
-            f"such that rate x window is at most {CORE_RING_MAX} migrations", "shorten window_ns",
+            "policy.limits.core.rate_per_s",
+            limits.core.rate_per_s,
+            f"such that rate x window is at most {CORE_RING_MAX} migrations",
+            "shorten window_ns",
         )
     row[K.SYSTEM_COUNT], row[K.SYSTEM_WINDOW_NS] = window_of(limits.system)
     row[K.TOKENS] = optional(burst.capacity)
@@ -150,7 +158,10 @@ def set_limits(row: Row, limits: Limits) -> None:
     row[K.STORM_COUNT] = optional(burst.storm_count)
     row[K.STORM_WINDOW_NS] = burst.storm_window_ns
     row[K.COOLDOWN_NS] = burst.cooldown_ns
-    limited = any(row[k] != K.UNLIMITED for k in (K.PROCESS_COUNT, K.CORE_COUNT, K.SYSTEM_COUNT, K.TOKENS, K.STORM_COUNT))
+    limited = any(
+        row[k] != K.UNLIMITED
+        for k in (K.PROCESS_COUNT, K.CORE_COUNT, K.SYSTEM_COUNT, K.TOKENS, K.STORM_COUNT)
+    )
     row[K.IS_LIMITED] = int(limited or process.min_interval_ns > 0)
 
 
@@ -179,7 +190,6 @@ def lane_row(shared: np.ndarray, policy: Policy, cost: Cost, key: int) -> np.nda
     """The parameters of one lane."""
     row = Row(shared.copy())
     row[K.KEY] = key
-    row[K.MIGRATE] = int(policy.migrate)
     set_parts(row, policy)
     set_decision(row, policy)
     set_limits(row, policy.limits)

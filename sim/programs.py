@@ -14,7 +14,6 @@ from sim.spec.workload import Affinity, Distribution, Memory, ProcessClass, Repl
 from sim.topology.model import Topology
 
 
-
 class ProgramTables(NamedTuple):
     """A workload as tables.
 
@@ -40,8 +39,13 @@ class ProgramTables(NamedTuple):
 LEVELS = {"max": 0, "high": 1, "normal": 2, "low": 2}
 
 
-class Tables:
-    """Distribution, value and mask tables while they grow."""
+class TableDraft:
+    """Distribution, value and mask tables while they grow; rows are referred to by their number.
+
+    draws  : rows of the distribution table, each DRAW_WIDTH numbers
+    values : the values of all empirical distributions, one after the other
+    masks  : uint64 words of each mask; the first is every core
+    """
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
@@ -50,13 +54,13 @@ class Tables:
         self.masks: list[np.ndarray] = [all_cores(topology)]
 
     def draw(self, spec: Distribution) -> int:
-        """Row of a distribution."""
+        """Append a distribution; returns its row."""
         row = [float(names.KINDS.index(spec.kind)), *self.numbers(spec)]
         self.draws.append(row + [0.0] * (T.DRAW_WIDTH - len(row)))
         return len(self.draws) - 1
 
     def numbers(self, spec: Distribution) -> list[float]:
-        """The kernel's parameters of a distribution (DESIGN §2)."""
+        """The kernel's parameters of a distribution (DESIGN §2), at most DRAW_WIDTH - 1; keeps empirical values."""
         kind = spec.kind
         if kind in ("deterministic", "exponential"):
             return [float(spec.mean or 0.0)]
@@ -81,7 +85,7 @@ class Tables:
         return [p, mean / (2 * p), mean / (2 * (1.0 - p))]
 
     def mask(self, affinity: Affinity, where: str) -> int:
-        """Row of a class's mask; row 0 is every core."""
+        """Append the mask of an affinity; returns its row, 0 (every core) without one."""
         if affinity.cores is None:
             return 0
         self.masks.append(mask_words(self.topology, affinity.cores, where))
@@ -100,7 +104,7 @@ def mean_of(spec: Distribution) -> float:
     a = float(spec.shape or 1.0)
     if abs(a - 1.0) < 1e-9:
         return low * math.log(high / low) / (1 - low / high)
-    return low**a / (1 - (low / high) ** a) * a / (a - 1) * (low ** (1 - a) - high ** (1 - a))
+    return float(low**a / (1 - (low / high) ** a) * a / (a - 1) * (low ** (1 - a) - high ** (1 - a)))
 
 
 def run_mean(kind: ProcessClass) -> float:
@@ -111,9 +115,13 @@ def run_mean(kind: ProcessClass) -> float:
 
 def demand_of(workload: Workload, index: int, depth: int = 0) -> float:
     """Mean reductions that one process of a class brings, its children included."""
+    # a chain of spawns that is longer than the list of classes has come back to one of them
     if depth > len(workload.classes):
         raise SpecError(
-            f"classes.{index}.arrival.load", workload.classes[index].name, "a class whose children end", "give rate_per_s"
+            f"classes.{index}.arrival.load",
+            workload.classes[index].name,
+            "a class whose children end",
+            "give rate_per_s",
         )
     total = 0.0
     kinds = [kind.name for kind in workload.classes]
@@ -130,7 +138,7 @@ def capacity_reds_per_s(topology: Topology, ns_per_reduction: float) -> float:
     return float(topology.core_speed.sum()) * 1e9 / ns_per_reduction
 
 
-def class_row(workload: Workload, index: int, tables: Tables, first_step: int, base: int) -> list[int]:
+def class_row(workload: Workload, index: int, tables: TableDraft, first_step: int, base: int) -> list[int]:
     """One row of the class table."""
     kind = workload.classes[index]
     row = [0] * T.CLASS_WIDTH
@@ -166,7 +174,12 @@ def class_numbers(workload: Workload, index: int, topology: Topology) -> list[fl
     elif arrival.load is not None:
         demand = demand_of(workload, index)
         if demand <= 0:
-            raise SpecError(f"workload.classes.{index}.arrival.load", arrival.load, "left out for a class that never runs", "give rate_per_s")
+            raise SpecError(
+                f"workload.classes.{index}.arrival.load",
+                arrival.load,
+                "left out for a class that never runs",
+                "give rate_per_s",
+            )
         rate = arrival.load * capacity_reds_per_s(topology, workload.ns_per_reduction) / demand
         if arrival.kind == "on_off":
             rate *= (arrival.on_ns + arrival.off_ns) / arrival.on_ns
@@ -176,7 +189,7 @@ def class_numbers(workload: Workload, index: int, topology: Topology) -> list[fl
     return [kind.memory.overlap, mean_ns, float(arrival.on_ns), float(arrival.off_ns)]
 
 
-def step_rows(workload: Workload, tables: Tables) -> list[list[int]]:
+def step_rows(workload: Workload, tables: TableDraft) -> list[list[int]]:
     """The step table of all classes, one after the other."""
     kinds = [kind.name for kind in workload.classes]
     rows = []
@@ -199,7 +212,7 @@ def program_of(topology: Topology, workload: Workload) -> ProgramTables:
     ------
     SpecError for a mask without a core of this machine, or a `load` of a class that has no finite demand
     """
-    tables = Tables(topology)
+    tables = TableDraft(topology)
     steps = step_rows(workload, tables)
     classes, first_step, base = [], 0, 0
     for index, kind in enumerate(workload.classes):
@@ -225,7 +238,7 @@ def copies_of(topology: Topology, replay: Replay) -> int:
     """Copies of the trace that give its offered load on this machine, at least 1."""
     if replay.copies is not None:
         return replay.copies
-    offered = replay.trace.run_total_ns() / replay.trace.window_ns
+    offered: float = replay.trace.run_total_ns() / replay.trace.window_ns
     if offered <= 0:
         raise SpecError("workload.load", replay.load, "left out for a trace that never runs", "give copies")
     return max(1, math.floor(float(replay.load or 0) * float(topology.core_speed.sum()) / offered + 0.5))
@@ -241,13 +254,19 @@ def replay_program(topology: Topology, replay: Replay, simulation: Simulation) -
     trace = replay.trace
     if simulation.horizon_ns > trace.window_ns + replay.stagger_ns:
         raise SpecError(
-            "simulation.horizon_ns", simulation.horizon_ns,
-            f"at most {trace.window_ns} (the trace's window) + stagger_ns", "shorten it, or record a longer trace",
+            "simulation.horizon_ns",
+            simulation.horizon_ns,
+            f"at most {trace.window_ns} (the trace's window) + stagger_ns",
+            "shorten it, or record a longer trace",
         )
     copies = copies_of(topology, replay)
     if copies > 4096:
-        raise SpecError("workload.load", replay.load, f"at most {replay.load and replay.load * 4096 / copies:.3g} here (4096 copies)")
-    tables = Tables(topology)
+        raise SpecError(
+            "workload.load",
+            replay.load,
+            f"at most {replay.load and replay.load * 4096 / copies:.3g} here (4096 copies)",
+        )
+    tables = TableDraft(topology)
     offsets = trace.process_offsets()
     runs = trace.op == 1
     value = np.array(trace.value, np.int64)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,8 @@ from sim.topology.model import Topology
 class Result:
     """What a batch of lanes gave, in the order of the lanes.
 
-    columns          : metric name -> float64 or int64 array (lane,), in the order of sim.METRICS; `status` int32 first
+    columns          : metric name -> float64 or int64 array (lane,), in the order of sim.METRICS;
+                       `status` int32 first
     core_utilisation : float64 array (lane, core), busy share of each core after the warm-up
     """
 
@@ -64,8 +66,8 @@ def simulate(
 ) -> Result:
     """Simulate lanes that share a machine and a workload.
 
-    A lane's row is a pure function of (topology, workload, lane, simulation): the same bits for any `threads`, alone
-    or in a batch. Memory is one arena a thread, whatever the number of lanes.
+    A lane's row is a pure function of (topology, workload, lane, simulation): the same bits for any
+    `threads`, alone or in a batch. Memory is one arena a thread, whatever the number of lanes.
 
     Parameters
     ----------
@@ -75,8 +77,8 @@ def simulate(
 
     Raises
     ------
-    SpecError before anything runs, for a configuration that cannot be simulated. What happens to a lane while it
-    runs is in the column `status` (sim.LaneStatus).
+    SpecError before anything runs, for a configuration that cannot be simulated. What happens to a lane
+    while it runs is in the column `status` (sim.LaneStatus).
     """
     plan = plan_of(topology, workload, list(lanes), simulation or Simulation())
     local = threading.local()
@@ -97,22 +99,29 @@ def simulate(
 
 
 def simulate_logged(
-    topology: Topology, workload: Workload | Replay, lane: Lane, simulation: Simulation, *, capacity: int = 100_000
-) -> tuple[np.ndarray, dict[str, int]]:
+    topology: Topology,
+    workload: Workload | Replay,
+    lane: Lane,
+    simulation: Simulation,
+    *,
+    capacity: int = 100_000,
+) -> tuple[np.ndarray, dict[str, Any]]:
     """One lane with its event log, for oracles, tests and timelines.
 
     Returns
     -------
-    log : int64 (entry, 6): time_ns, code, core, process, a, b (codes in sim/kernels/log.py); the first `capacity` entries
-    counters : every counter, `status`, and the three histograms as `histogram_<name>` (nonzero buckets: count)
+    log : int64 (entry, 6): time_ns, code, core, process, a, b (codes in sim/kernels/log.py); the first
+          `capacity` entries
+    counters : every counter and `status`, int; the three histograms as `histogram_<name>`, a dict of
+               bucket -> count of those that are not empty
     """
     plan = plan_of(topology, workload, [lane], simulation, capacity)
     arena = Arena(plan, capacity)
     run_one(plan, arena, 0)
-    counters = arena.counters()
+    counters: dict[str, Any] = {**arena.counters()}
     counters["status"] = int(arena.z[S.STATUS])
     for name, histogram in zip(("sojourn", "waiting", "slowdown"), arena.histograms(), strict=True):
-        counters[f"histogram_{name}"] = {int(i): int(histogram[i]) for i in np.flatnonzero(histogram)}  # type: ignore[assignment]
+        counters[f"histogram_{name}"] = {int(i): int(histogram[i]) for i in np.flatnonzero(histogram)}
     return arena.log(), counters
 
 

@@ -1,17 +1,40 @@
 """A topology and a workload to the read-only tables of the kernel."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from sim.layout import core as C
 from sim.layout import step as T
 from sim.layout import table as G
-from sim.layout.bundles import Tables
 from sim.masks import words_of
 from sim.programs import ProgramTables
 from sim.spec.workload import Memory
 from sim.topology.model import Topology
 
-DECAY_STEPS = 385
+DECAY_STEPS = 385  # e^-12 and less is 0 in Q16
+
+
+class Tables(NamedTuple):
+    """What every lane of a batch reads and none changes.
+
+    whole : int64 (n,), `g` of the kernel: header (layout/table.py), then steps, classes, replay, memory
+    real  : float64 (n,), `f` of the kernel: distributions, class numbers, values
+    cores : int64 (core, core.WIDTH), the facts of the machine in their columns, the rest zero
+    sets  : int64 (set, word): every core, physical cores, clusters, nodes, masks, in this order
+    """
+
+    whole: np.ndarray
+    real: np.ndarray
+    cores: np.ndarray
+    sets: np.ndarray
+    num_smt: int
+    num_clusters: int
+    num_nodes: int
+    num_masks: int
+    num_classes: int
+    num_trace: int
+    num_edges: int
 
 
 def sets_of(ids: np.ndarray, count: int) -> list[np.ndarray]:
@@ -41,7 +64,9 @@ def stretch_q16(topology: Topology, memories: list[Memory]) -> np.ndarray:
     return np.rint((1.0 + intensity[:, None, None] * penalty[None, :, :]) * 65536).astype(np.int64)
 
 
-def tables_of(topology: Topology, program: ProgramTables, ns_per_reduction: float, memories: list[Memory]) -> Tables:
+def tables_of(
+    topology: Topology, program: ProgramTables, ns_per_reduction: float, memories: list[Memory]
+) -> Tables:
     """Everything that the lanes of a batch read, packed into two flat arrays and two tables."""
     n = topology.num_cores
     pairs = topology.core_latency_ns
@@ -55,7 +80,7 @@ def tables_of(topology: Topology, program: ProgramTables, ns_per_reduction: floa
     ]  # fmt: skip
     real = [(G.DRAWS, program.draws), (G.NUMBERS, program.numbers), (G.VALUES, program.values)]
     header = np.zeros(G.WIDTH, np.int64)
-    header[G.NUM_NODES], header[G.NUM_CORES] = topology.num_nodes, n
+    header[G.NUM_NODES] = topology.num_nodes
     packed, position = [], G.WIDTH
     for name, array in whole:
         header[name] = position

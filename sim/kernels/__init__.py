@@ -1,4 +1,7 @@
-"""The compiled simulator. Importing it points Numba's cache, for these modules alone, at sim/cache.py's folder."""
+"""The compiled simulator.
+
+Importing it points Numba's cache, for these modules alone, at the folder of sim/cache.py.
+"""
 
 import numba.core.config as numba_config
 

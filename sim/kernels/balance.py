@@ -31,6 +31,7 @@ def balance_group(z, g, f, mask):
         while z[core(z, busiest) + C.LAST + level] < 0:
             level -= 1
         p = z[core(z, busiest) + C.LAST + level]
+        # all that are queued run before the last of them, less itself, and the running one
         k = z[core(z, busiest) + C.QUEUE_LENGTH]
         if not decide.attempt(z, g, f, p, busiest, least, k, N.BALANCE):
             return

@@ -22,7 +22,10 @@ LOWEST = tuple(_lowest)
 
 @kernel
 def lowest(word):
-    """Position of the lowest bit of a non-zero word (Leiserson, Prokop and Randall 1998, de Bruijn multiplication)."""
+    """Position of the lowest bit of a non-zero word.
+
+    Source: Leiserson, Prokop and Randall 1998, de Bruijn multiplication.
+    """
     isolated = word & (~word + ONE)
     return LOWEST[np.int64((isolated * DEBRUIJN) >> np.uint64(58))]
 
@@ -88,8 +91,9 @@ def first_cyclic(z, words, within, allowed, c):
 def nearest(z, words, allowed, c):
     """First core of words & allowed in the cyclic-nearest order of c, itself excepted; -1 if there is none.
 
-    The sets of a core's physical core, cluster, node and machine are nested, so the first level that holds one
-    decides: what a smaller level holds was found there before. The core itself is hidden while searching.
+    The sets of a core's physical core, cluster, node and machine are nested, so the first level that
+    holds one decides: what a smaller level holds was found there before. The core itself is hidden
+    while searching.
     """
     hidden = has(z, words, c)
     if hidden:

@@ -1,4 +1,8 @@
-"""What a migration costs: the estimate of the decision and the charge of the simulation, by one formula (DESIGN §7)."""
+"""What a migration costs (DESIGN §7).
+
+The estimate of the decision and the charge of the simulation use one formula; they differ in what they
+know: the estimate takes nothing as warm and the latency of the distance class.
+"""
 
 import numpy as np
 
@@ -24,7 +28,7 @@ def cycles_to_ns(z, g, f, c, cycles):
 
 @leaf
 def stretch_at(z, g, p, c, home):
-    """Where in g the memory stretch of p on core c stands."""
+    """Where in g the memory stretch of p on core c stands, for memory on node `home`."""
     n = g[G.NUM_NODES]
     return g[G.STRETCH_Q16] + (z[process(z, p) + P.CLASS] * n + z[core(z, c) + C.NODE]) * n + home
 
@@ -95,7 +99,7 @@ def visit_of(z, row, place):
 
 @kernel
 def remember(z, p, source):
-    """Keep the core that p leaves among the last four, if p ran there: else nothing of it is in that cache."""
+    """Keep the core that p leaves among the last four; if p never ran there, that cache holds nothing of it."""
     row = process(z, p)
     if z[row + P.FOOTPRINT] < 0:
         return
@@ -136,7 +140,9 @@ def charge(z, g, f, p, source, target):
     """Book the realised cost of a migration as the process's debt; returns it in cycles of the target."""
     row = process(z, p)
     d = bits.distance(z, source, target)
-    latency_ns = g[g[G.PAIR_NS] + source * z[K.NUM_CORES] + target] if z[K.HAS_PAIRS] else g[g[G.LATENCY_NS] + d]
+    latency_ns = (
+        g[g[G.PAIR_NS] + source * z[K.NUM_CORES] + target] if z[K.HAS_PAIRS] else g[g[G.LATENCY_NS] + d]
+    )
     cycles = direct_cycles(z, g, f, d, latency_ns, target)
     z[row + P.DEBT_NS] += cycles_to_ns(z, g, f, target, cycles)
     if z[K.IS_CACHE] and d > 0:

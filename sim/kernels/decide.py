@@ -15,7 +15,10 @@ from sim.layout import step as T
 def benefit_cycles(z, g, f, p, source, target, k):
     """Expected gain of moving p, cycles of the target: waiting saved, speed and locality gained."""
     row = process(z, p)
-    gain_ns = k * z[core(z, source) + C.MEAN_SLICE_NS] - queues.load(z, target) * z[core(z, target) + C.MEAN_SLICE_NS]
+    gain_ns = (
+        k * z[core(z, source) + C.MEAN_SLICE_NS]
+        - queues.load(z, target) * z[core(z, target) + C.MEAN_SLICE_NS]
+    )
     slower = costs.ns_per_reduction_q20(z, g, f, p, source) - costs.ns_per_reduction_q20(z, g, f, p, target)
     gain_ns += (g[klass(g, z[row + P.CLASS]) + T.EXPECTED_REDS] * slower) >> 20
     benefit = gain_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
@@ -42,7 +45,10 @@ def is_worth_it(z, g, f, p, source, target, k):
 
 @kernel
 def refusal(z, g, f, p, source, target, k):
-    """Reason why p may not move from source to target now, or PASSED; the checks stand in the written order."""
+    """Reason why p may not move from source to target now, or PASSED, by the first check that fails.
+
+    Sets ESTIMATE_CYCLES last but one: limits are cheaper to look up than a cost is to estimate.
+    """
     t = z[S.NOW_NS]
     row = process(z, p)
     if z[row + P.AFFINITY] == P.STRICT and not bits.has(z, mask(z, z[row + P.MASK]), target):
@@ -60,10 +66,11 @@ def refusal(z, g, f, p, source, target, k):
 
 
 @kernel
-def attempt(z, g, f, p, source, target, k, mechanism):  # noqa: PLR0913 - one candidate is nine facts
-    """Try one candidate: count it, check it, and on success charge limits and cost. The caller moves it in the queues.
+def attempt(z, g, f, p, source, target, k, mechanism):
+    """Try one candidate: count it, check it, and on success charge limits and cost.
 
-    Returns whether p migrates. Sets LAST_MIGRATION_NS and the debt of p.
+    Returns whether p migrates; the caller then moves it in the queues. `mechanism` is WAKE, STEAL or
+    BALANCE. Sets LAST_MIGRATION_NS and the debt of p.
     """
     z[N.ATTEMPTS] += 1
     reason = refusal(z, g, f, p, source, target, k)

@@ -9,7 +9,7 @@ from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import step as T
 from sim.layout import table as G
-from sim.layout.bundles import TIME_NEVER_NS
+from sim.layout.sentinel import TIME_NEVER_NS
 from sim.layout.status import COMPLETED_BIT, EVENT_LIMIT, LOG_FULL
 
 ARRIVAL_CODE = 1 << 40  # heap codes: timers are slots, arrivals stand behind them
@@ -76,7 +76,9 @@ def create_closed(z, g, f):
     for kind in range(z[K.NUM_CLASSES]):
         if g[klass(g, kind) + T.ARRIVAL] != T.NO_ARRIVAL:
             if g[klass(g, kind) + T.ARRIVAL] == T.ON_OFF:
-                z[class_state(z, kind) + T.ON_UNTIL_NS] = arrival_ns(z, g, f, kind, f[class_numbers(g, kind) + T.ON_MEAN_NS])
+                z[class_state(z, kind) + T.ON_UNTIL_NS] = arrival_ns(
+                    z, g, f, kind, f[class_numbers(g, kind) + T.ON_MEAN_NS]
+                )
             schedule_arrival(z, g, f, kind)
 
 

@@ -1,4 +1,7 @@
-"""Pending timers and arrivals: an implicit 4-ary heap of (time, code), one cache line for four children."""
+"""Pending timers and arrivals: an implicit 4-ary heap of (time, code), four children in 64 bytes.
+
+Entries are compared by time, then code: the order in which they were pushed never matters.
+"""
 
 from sim.kernels.jit import leaf
 from sim.layout import lane as S

@@ -10,7 +10,7 @@ from sim.layout import parameter as K
 from sim.layout import policy as R
 from sim.layout import process as P
 from sim.layout import step as T
-from sim.layout.bundles import TIME_PAST_NS
+from sim.layout.sentinel import TIME_PAST_NS
 from sim.layout.status import PROCESS_LIMIT
 
 START_STREAM = 6
@@ -48,7 +48,7 @@ def start_activation(z, g, f, p):
 
 @kernel
 def wake(z, g, f, p):
-    """A blocked or waiting process is ready again: choose its core, migrating if the decision allows, and queue it."""
+    """Ready again after a block or a wait: choose p's core, migrating if the decision allows, and queue it."""
     last = z[process(z, p) + P.LAST_CORE]
     target = last
     if z[K.WAKE] != R.LAST:
@@ -109,7 +109,7 @@ def create(z, g, f, kind, key, parent):
     z[row + P.SENDER] = P.NONE
     z[row + P.FOOTPRINT] = P.NONE
     if z[K.PROCESS_COUNT] > 0 and z[K.PROCESS_WINDOW_NS] != K.UNLIMITED:
-        for i in range(16):
+        for i in range(P.RING):
             z[process_ring(z, p) + i] = TIME_PAST_NS
     z[N.CREATED] += 1
     z[S.LIVE] += 1
@@ -120,7 +120,8 @@ def create(z, g, f, kind, key, parent):
 def start_core(z, g, f, kind):
     """First core of the next process of a class without a parent, by the class's rule.
 
-    Asked before the process is created: a refused one uses up its draw too, so that the next one's core is the same.
+    Asked before the process is created: a refused one uses up its draw too, so that the next one's core
+    is the same.
     """
     rule = g[klass(g, kind) + T.START]
     n = z[K.NUM_CORES]

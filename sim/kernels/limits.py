@@ -1,4 +1,8 @@
-"""The four rate limits (DESIGN §6): sliding windows kept as rings of the last times, a token bucket, a storm detector."""
+"""The four rate limits (DESIGN §6): sliding windows, a token bucket and a storm detector.
+
+A window of N migrations is a ring of the last N times: the entry that would be overwritten next is the
+oldest, so one comparison tells whether N of them are too recent.
+"""
 
 from sim.kernels.jit import kernel
 from sim.kernels.rows import core, core_ring, process, process_ring
@@ -7,7 +11,7 @@ from sim.layout import counter as N
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
-from sim.layout.bundles import TIME_PAST_NS
+from sim.layout.sentinel import TIME_PAST_NS
 
 TOKEN = 1_000_000_000  # units of the bucket: one token is a second at one token a second
 

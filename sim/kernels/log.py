@@ -1,4 +1,16 @@
-"""Bounded event log of a lane, off unless a capacity is given."""
+"""Bounded event log of a lane, off unless a capacity is given.
+
+An entry is six int64: time_ns, code, core, process slot, a, b. What a and b are, by code:
+
+ARRIVE   class, number in its class       | SEGMENT  reductions, length in ns
+DISPATCH last core or NONE, waited ns     | IDLE     0, 0 (process -1)
+PREEMPT  reductions left of the step, 0   | SEND     receiver's slot or NONE, 0
+BLOCK    wake-up time in ns, 0            | SPAWN    child's slot or NONE, 0
+WAIT     state (WAITING, CALLING, EDGE), 0| ADJUST   threshold Q16, balancing period in ns (core, process -1)
+EXIT     0, 0                             | WINDOW   number of the window, 0 (core, process -1)
+WAKE     proposed core, 0                 | MIGRATE  source core, mechanism (core = target)
+                                          | DENY     source core, reason (core = target)
+"""
 
 from sim.kernels.jit import kernel, leaf
 from sim.layout import lane as S

@@ -85,6 +85,7 @@ def restart(z, g, f):
         z[z[S.HISTOGRAMS] + i] = 0
     for c in range(z[K.NUM_CORES]):
         row = core(z, c)
+        # below 0 while a segment runs: its end books the whole of it, and only the part from now on counts
         z[row + C.BUSY_NS] = z[row + C.SEGMENT_NS] - t if z[row + C.STATE] == C.RUNNING else 0
         z[row + C.BUSY_MARK_NS] = 0
     z[S.MEASURING] = 1
@@ -100,7 +101,10 @@ def busy_ns(z, c):
 
 @leaf
 def jain_q32(total, squares, n):
-    """Jain's fairness index (Jain, Chiu and Hawe 1984) in fixed point, so that sums do not depend on their order."""
+    """Jain's fairness index (Jain, Chiu and Hawe 1984), Q32.
+
+    In fixed point, so that sums of it do not depend on their order.
+    """
     return int(total * total / (n * squares) * 4294967296.0 + 0.5)
 
 

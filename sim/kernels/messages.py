@@ -150,7 +150,11 @@ def reply(z, g, f, p):
         return
     z[N.MESSAGES] += 1
     c = z[row + P.QUEUE_CORE]
-    if caller < 0 or z[process(z, caller) + P.IS_CALLING] != 1 or z[process(z, caller) + P.CALL] != z[row + P.SENDER_CALL]:
+    if (
+        caller < 0
+        or z[process(z, caller) + P.IS_CALLING] != 1
+        or z[process(z, caller) + P.CALL] != z[row + P.SENDER_CALL]
+    ):
         z[N.LOST_MESSAGES] += 1
         log.note(z, g, f, log.SEND, c, p, P.NONE, 0)
         return

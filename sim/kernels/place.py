@@ -14,7 +14,7 @@ PLACEMENT_STREAM = 4
 
 @kernel
 def allowed_near(z, g, f, p, proposal):
-    """The proposal, or for a strict process outside its mask the first allowed core in cyclic-nearest order."""
+    """The proposal, or if p's strict mask excludes it the first allowed core in cyclic-nearest order."""
     row = process(z, p)
     if z[row + P.AFFINITY] != P.STRICT or bits.has(z, mask(z, z[row + P.MASK]), proposal):
         return proposal
@@ -31,14 +31,18 @@ def random_core(z, g, f):
 
 @kernel
 def least_loaded(z, g, f, p, reference, within):
-    """Least loaded of the allowed cores in the set `within`; ties: the reference, then cyclic-nearest. -1 if none.
+    """Least loaded of the allowed cores in the set `within`, or -1; ties: the reference, then cyclic-nearest.
 
-    A load of zero is an IDLE core and nothing else, so while some core is idle the sets answer without a scan.
+    IDLE cores come first, so while there is one the sets answer without a scan of the cores.
     """
     row = process(z, p)
     allowed = mask(z, z[row + P.MASK]) if z[row + P.AFFINITY] == P.STRICT else z[S.ALL_CORES]
     if z[S.NUM_IDLE] > 0:
-        if bits.has(z, z[S.IDLE_SET], reference) and bits.has(z, allowed, reference) and bits.has(z, within, reference):
+        if (
+            bits.has(z, z[S.IDLE_SET], reference)
+            and bits.has(z, allowed, reference)
+            and bits.has(z, within, reference)
+        ):
             return reference
         for i in range(z[S.WORDS]):
             z[z[S.SCRATCH] + i] = z[z[S.IDLE_SET] + i] & z[within + i]
@@ -49,6 +53,7 @@ def least_loaded(z, g, f, p, reference, within):
     best, best_rank = -1, 0
     for c in range(n):
         if bits.has(z, allowed, c) and bits.has(z, within, c):
+            # one number for (load, distance class with the reference itself before all, cyclic step)
             step = c - reference if c >= reference else c - reference + n
             d = bits.distance(z, reference, c) if c != reference else -1
             rank = (queues.load(z, c) * 5 + d + 1) * n + step
@@ -59,7 +64,10 @@ def least_loaded(z, g, f, p, reference, within):
 
 @kernel
 def best_of(z, g, f, p):
-    """The least loaded of `choices` random cores; ties to the first drawn (Mitzenmacher 2001, power of d choices)."""
+    """The least loaded of `choices` random cores; ties to the first drawn.
+
+    Source: Mitzenmacher 2001, power of d choices.
+    """
     best = allowed_near(z, g, f, p, random_core(z, g, f))
     for _ in range(1, z[K.CHOICES]):
         other = allowed_near(z, g, f, p, random_core(z, g, f))
@@ -70,7 +78,7 @@ def best_of(z, g, f, p):
 
 @kernel
 def numa_local(z, g, f, p, reference):
-    """Least loaded core of the process's home node, of the reference's if it has none; else of the machine."""
+    """Least loaded core of p's home node (the reference's if p has none); of the machine if none is allowed."""
     home = z[process(z, p) + P.HOME]
     if home < 0:
         home = z[core(z, reference) + C.NODE]

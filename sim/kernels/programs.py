@@ -1,4 +1,4 @@
-"""The interpreter of process programs: class programs, and the operations of a replayed trace (DESIGN §4)."""
+"""The interpreter of class programs and of the operations of a replayed trace (DESIGN §4)."""
 
 from sim.kernels import bits, draw, heap, life, log, messages
 from sim.kernels.jit import kernel
@@ -11,7 +11,7 @@ from sim.layout import step as T
 from sim.layout import table as G
 from sim.layout.status import STUCK
 
-# outcomes of interpret()
+# outcomes of interpret(): has reductions to run; owes time that must pass first; has left the core
 RUNS, OWES, LEFT = 0, 1, 2
 STEPS_MAX = 100_000
 
@@ -94,7 +94,7 @@ def act(z, g, f, p, c, step):
 
 @kernel
 def interpret(z, g, f, p, c):
-    """Execute steps of p's class program until it has reductions to run, owes time first, or has left core c."""
+    """Execute steps of p's class program until it has work, owes time first, or has left core c."""
     row = process(z, p)
     kind = z[row + P.CLASS]
     for _ in range(STEPS_MAX):
@@ -106,7 +106,9 @@ def interpret(z, g, f, p, c):
         if op == T.RUN or op == T.BLOCK:
             if op == T.BLOCK and z[core(z, c) + C.OWED_NS] > 0:
                 return OWES
-            drawn = draw.sample(g, f, g[step_row(g, step) + T.DRAW], draw.mix(z[row + P.KEY], z[row + P.DRAWS]))
+            drawn = draw.sample(
+                g, f, g[step_row(g, step) + T.DRAW], draw.mix(z[row + P.KEY], z[row + P.DRAWS])
+            )
             z[row + P.DRAWS] += 1
             z[row + P.PC] = step + 1
             if op == T.RUN:
@@ -170,7 +172,11 @@ def send_trace(z, g, f, p, c, at):
     log.note(z, g, f, log.SEND, c, p, receiver, 0)
     if edge >= 0:
         bits.add(z, z[S.EDGES] + copy * z[S.EDGE_WORDS], edge)
-        if receiver >= 0 and z[process(z, receiver) + P.STATE] == P.EDGE and z[process(z, receiver) + P.NEED] == edge:
+        if (
+            receiver >= 0
+            and z[process(z, receiver) + P.STATE] == P.EDGE
+            and z[process(z, receiver) + P.NEED] == edge
+        ):
             life.wake(z, g, f, receiver)
 
 

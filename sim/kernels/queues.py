@@ -1,4 +1,8 @@
-"""Run queues: intrusive doubly linked lists, one a core and level, and the sets and counts derived from them."""
+"""Run queues: intrusive doubly linked lists, one a core and level.
+
+append and remove also keep what is derived from them: queue lengths, the set of cores with a backlog, and
+the counts of waiting processes. Thieves and the balancer take from the middle, hence the links both ways.
+"""
 
 from sim.kernels import bits, tree
 from sim.kernels.jit import kernel, leaf
@@ -7,7 +11,7 @@ from sim.layout import core as C
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
-from sim.layout.bundles import TIME_NEVER_NS
+from sim.layout.sentinel import TIME_NEVER_NS
 
 ONE_LEVEL = 0  # every process of the lane has priority normal
 

@@ -1,7 +1,17 @@
-"""Where rows begin in the arena z (int64, mutable), the tables g (int64, read only) and f (float64, read only).
+"""Where rows begin in the three arrays of every kernel.
 
-The kernel keeps a lane in one flat array, as a C program would in one struct: a function then takes three arrays
-instead of fifty, which compiles twenty times faster than bundles of arrays did and is free to inline.
+z : int64, the arena of the lane (sim/arena.py), the only thing that a kernel writes
+g : int64, read only, the tables of the batch (sim/tables.py)
+f : float64, read only, distributions and class numbers, found through the header of g
+
+The kernel keeps a lane in one flat array, as a C program would in one struct: a function then takes
+three arrays instead of fifty, which compiles twenty times faster than bundles of arrays did and is free
+to inline. Kernels take (z, g, f) first and in this order, also those that read only one of them: no
+caller changes when one comes to need a table, and what is unused costs nothing once inlined. The small
+helpers of rows, sets, heap and tree take the arrays that they touch and nothing else.
+
+Names that stand for the same thing everywhere, all int64: p process slot, c core, t time in ns, d
+distance class, kind class of processes, row position of a row in z, k processes that would run before p.
 """
 
 from sim.kernels.jit import leaf
@@ -51,7 +61,7 @@ def step_row(g, step):
 
 @leaf
 def mail(z, i):
-    """Row of a message."""
+    """Row of a message: next one or NONE, sender, its serial, its call number (0 = no call)."""
     return z[S.MAIL] + 4 * i
 
 
@@ -70,4 +80,4 @@ def core_ring(z, c):
 @leaf
 def process_ring(z, p):
     """Ring of a process's last migrations."""
-    return z[S.PROCESS_RINGS] + 16 * p
+    return z[S.PROCESS_RINGS] + P.RING * p

@@ -10,14 +10,18 @@ from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import step as T
 from sim.layout import table as G
-from sim.layout.bundles import TIME_NEVER_NS
+from sim.layout.sentinel import TIME_NEVER_NS
 
 UNLIMITED_REDS = 2**62
+ROUND_UP_Q20 = (1 << 20) - 1  # added before >> 20
 
 
 @leaf
 def memory_segment(z, g, f, p, c, reds):
-    """Refill and remote-memory part of a segment, in ns beyond local work; books them for the end of the segment."""
+    """Length of a segment of `reds` reductions in ns, refill and remote memory included.
+
+    What of it is refill and remote memory is kept for the end of the segment.
+    """
     row = process(z, p)
     refill_ns = 0
     kind = z[row + P.CLASS]
@@ -28,17 +32,19 @@ def memory_segment(z, g, f, p, c, reds):
         z[row + P.REFILL_LINES] -= lines
         refill_ns = (lines * z[row + P.REFILL_PRICE]) >> 10
         z[N.LINES_REFILLED] += lines
-    base_ns = (reds * z[core(z, c) + C.BASE_Q20] + 1048575) >> 20
-    work_ns = (reds * costs.ns_per_reduction_q20(z, g, f, p, c) + 1048575) >> 20
+    base_ns = (reds * z[core(z, c) + C.BASE_Q20] + ROUND_UP_Q20) >> 20
+    work_ns = (reds * costs.ns_per_reduction_q20(z, g, f, p, c) + ROUND_UP_Q20) >> 20
+    node, home = z[core(z, c) + C.NODE], z[row + P.HOME]
+    latency_ns = g[g[G.MEMORY_NS] + node * g[G.NUM_NODES] + home]
     z[core(z, c) + C.PAID_REFILL_NS] = refill_ns
-    if z[row + P.HOME] == z[core(z, c) + C.NODE]:
+    if home == node:
         z[core(z, c) + C.PAID_REMOTE_NS] = 0
         z[N.LOCAL_REDS] += reds
-        z[N.LOCAL_LATENCY_NS] += reds * g[g[G.MEMORY_NS] + z[core(z, c) + C.NODE] * g[G.NUM_NODES] + z[row + P.HOME]]
+        z[N.LOCAL_LATENCY_NS] += reds * latency_ns
     else:
         z[core(z, c) + C.PAID_REMOTE_NS] = work_ns - base_ns
         z[N.REMOTE_REDS] += reds
-        z[N.REMOTE_LATENCY_NS] += reds * g[g[G.MEMORY_NS] + z[core(z, c) + C.NODE] * g[G.NUM_NODES] + z[row + P.HOME]]
+        z[N.REMOTE_LATENCY_NS] += reds * latency_ns
     return work_ns + refill_ns
 
 
@@ -65,7 +71,7 @@ def end_segment(z, g, f, p, c):
     z[core(z, c) + C.BUSY_NS] += length
     z[core(z, c) + C.BUDGET] -= reds
     z[row + P.REMAINING] -= reds
-    z[row + P.IDEAL_NS] += (reds * z[K.FASTEST_Q20] + 1048575) >> 20
+    z[row + P.IDEAL_NS] += (reds * z[K.FASTEST_Q20] + ROUND_UP_Q20) >> 20
     z[N.REDUCTIONS] += reds
     direct, refill = z[core(z, c) + C.PAID_DIRECT_NS], z[core(z, c) + C.PAID_REFILL_NS]
     remote = z[core(z, c) + C.PAID_REMOTE_NS]
@@ -81,7 +87,9 @@ def touch(z, g, f, p, c, is_other):
     """Footprint of the physical core grows by what a newly dispatched process touches; p remembers it."""
     first = z[core(z, c) + C.SMT_FIRST]
     if is_other:
-        z[core(z, first) + C.FOOTPRINT] += min(z[process(z, p) + P.WORKING_SET], z[core(z, c) + C.PRIVATE_BYTES])
+        z[core(z, first) + C.FOOTPRINT] += min(
+            z[process(z, p) + P.WORKING_SET], z[core(z, c) + C.PRIVATE_BYTES]
+        )
     z[process(z, p) + P.FOOTPRINT] = z[core(z, first) + C.FOOTPRINT]
 
 

@@ -71,7 +71,7 @@ def from_victim(z, g, f, thief, victim):
 
 @kernel
 def next_longest(z, g, f, thief, n):
-    """Core with the longest queue in the scratch set, ties in order of (core - thief) mod n; -1 if it is empty."""
+    """Core with the longest queue in the scratch set, or -1; ties in order of (core - thief) mod n."""
     best, longest, best_step = -1, 0, 0
     for i in range(z[S.WORDS]):
         left = np.uint64(z[z[S.SCRATCH] + i])

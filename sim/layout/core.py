@@ -1,4 +1,4 @@
-"""Columns of a core row in the arena: row(z, c) + column, int64."""
+"""Columns of a core row in the arena: rows.core(z, c) + column, int64."""
 
 STATE = 0  # IDLE .. WAKING
 PROCESS = 1  # running slot, or NONE
@@ -18,10 +18,10 @@ BUSY_NS = 18
 PAID_DIRECT_NS = 19  # of the running segment
 PAID_REFILL_NS = 20
 PAID_REMOTE_NS = 21
-SLICES = 22  # dispatches on this core
-LIMIT_POSITION = 23
-FOOTPRINT = 24  # bytes touched on this physical core (kept at its first core)
-# --- facts of the machine ---------------------------------------------------------------------------------------
+LIMIT_POSITION = 22  # in the core's ring of migration times
+FOOTPRINT = 23  # bytes touched on this physical core (kept at its first core)
+BUSY_MARK_NS = 24  # BUSY_NS at the last window
+# --- facts of the machine -------------------------------------------------------------------------
 BASE_Q20 = 25  # ns per reduction
 FREQUENCY_MHZ = 26
 NODE = 27
@@ -29,8 +29,7 @@ CLUSTER = 28
 SMT = 29  # physical core
 SMT_FIRST = 30  # first core of the same physical core
 PRIVATE_BYTES = 31  # private cache
-BUSY_MARK_NS = 32  # BUSY_NS at the last window
-WIDTH = 40
+WIDTH = 40  # whole cache lines: each row begins on one
 
 NONE = -1
 IDLE, RUNNING, PENDING, WAKING = 0, 1, 2, 3

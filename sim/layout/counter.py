@@ -1,4 +1,4 @@
-"""Positions of a lane's counters in the arena, behind its scalars: what it counts from the end of its warm-up."""
+"""Positions of a lane's counters in the arena, behind its scalars; they begin at the end of the warm-up."""
 
 from sim.layout import lane as S
 
@@ -55,7 +55,6 @@ LINES_REFILLED = _AT["lines_refilled"]
 MESSAGES_BY_DISTANCE = _AT["messages_same_core"]
 LOCAL_REDS = _AT["local_reds"]
 REMOTE_REDS = _AT["remote_reds"]
-AWAY_NS = _AT["away_ns"]
 ESTIMATED_BY_DISTANCE = _AT["estimated_same_core"]
 REALISED_BY_DISTANCE = _AT["realised_same_core"]
 LOCAL_LATENCY_NS = _AT["local_latency_ns"]
@@ -63,9 +62,12 @@ REMOTE_LATENCY_NS = _AT["remote_latency_ns"]
 WIDTH = 64
 assert len(NAMES) <= WIDTH
 
-# reasons of denial, in the order of the checks (DESIGN §6)
-OFFLINE, OUTSIDE_MASK, CAPACITY, MEMORY, PROCESS_LIMIT, CORE_LIMIT, SYSTEM_LIMIT, STORM, BURST, BENEFIT = range(10)
+# reasons of denial, in the order of the checks; OFFLINE and MEMORY are reserved (DESIGN §6)
+(
+    OFFLINE, OUTSIDE_MASK, CAPACITY, MEMORY, PROCESS_LIMIT,
+    CORE_LIMIT, SYSTEM_LIMIT, STORM, BURST, BENEFIT,
+) = range(10)  # fmt: skip
 PASSED = -1
 WAKE, STEAL, BALANCE = 0, 1, 2
 SOJOURN, WAITING, SLOWDOWN = 0, 1, 2  # histograms
-HISTOGRAM_WIDTH = 64 * 58
+HISTOGRAM_WIDTH = 64 * 58  # buckets of every x below 2^63 (DESIGN §10)

@@ -1,13 +1,16 @@
-"""Positions of a lane's parameters in the arena, behind its counters: policy, cost model and simulation."""
+"""Positions of a lane's parameters in the arena, behind its counters: policy, cost model and simulation.
+
+Groups such as DIRECT_0 .. DIRECT_3 go by distance class and are read as `DIRECT_0 + d`.
+"""
 
 from sim.layout import counter as N
 
 BASE = N.BASE + N.WIDTH
-COUNT = 77
+COUNT = 76
 WIDTH = 96
 (
     HORIZON_NS, WARMUP_NS, WINDOW_NS, QUANTUM_REDS, QUEUE_CAPACITY, MAX_PROCESSES, MAX_EVENTS,
-    MIGRATE, FACTOR_Q16, FACTOR_INFINITE, SPAWN, WAKE, CHOICES,
+    FACTOR_Q16, FACTOR_INFINITE, SPAWN, WAKE, CHOICES,
     VICTIM, AMOUNT, BATCH, MIN_QUEUE, SCAN, ATTEMPTS, WAKE_IDLE, POLL_NS,
     BALANCE_PERIOD_NS, IMBALANCE, BALANCE_BATCH, HIERARCHICAL, ALWAYS,
     CLASS_FACTOR_0, CLASS_FACTOR_1, CLASS_FACTOR_2, CLASS_FACTOR_3, BONUS_CYCLES,

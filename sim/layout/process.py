@@ -1,10 +1,11 @@
-"""Columns of a process row in the arena: row(z, p) + column, int64.
+"""Columns of a process row in the arena: rows.process(z, p) + column, int64.
 
-The rows are the kernel's hot memory: columns that one dispatch touches share the first cache lines (64 bytes = 8
-columns), rare ones come last. Identity across reuse of a slot is SERIAL, the lane's number of creation.
+The rows are the kernel's hot memory: columns that one dispatch touches share the first cache lines
+(64 bytes = 8 columns), rare ones come last. Identity across reuse of a slot is SERIAL, the lane's
+number of creation.
 """
 
-# --- queueing and running: every dispatch ---------------------------------------------------------------------
+# --- queueing and running: every dispatch ---------------------------------------------------------
 NEXT = 0  # next slot in the run queue, or NONE
 PREV = 1  # previous slot in the run queue, or NONE
 REMAINING = 2  # reductions left of the current run step
@@ -13,7 +14,7 @@ KEY = 4  # random key, uint64 bits
 DRAWS = 5  # draws taken from the key
 STATE = 6  # FREE .. EDGE
 READY_NS = 7  # when it was queued
-# --- accounting of the current activation ---------------------------------------------------------------------
+# --- accounting of the current activation ---------------------------------------------------------
 CLASS = 8
 LAST_CORE = 9  # core it last ran on, or NONE
 HOME = 10  # NUMA node of its memory, or NONE
@@ -22,7 +23,7 @@ SKIP = 12  # low-skip count while queued
 START_NS = 13  # start of the activation
 WAIT_NS = 14  # waiting time in the activation
 IDEAL_NS = 15  # run time on the fastest core in the activation
-# --- migration ------------------------------------------------------------------------------------------------
+# --- migration ------------------------------------------------------------------------------------
 DEBT_NS = 16  # direct cost still to pay
 REFILL_LINES = 17  # cache lines still to fetch
 REFILL_PRICE = 18  # ns of one line, Q10
@@ -31,7 +32,7 @@ MIGRATIONS = 20
 LAST_MIGRATION_NS = 21
 MASK = 22  # row of the mask table
 AFFINITY = 23  # NO_AFFINITY, PREFERRED, STRICT
-# --- identity and messages ------------------------------------------------------------------------------------
+# --- identity and messages ------------------------------------------------------------------------
 QUEUE_CORE = 24  # core whose queue holds it
 NUMBER = 25  # number of creation in its class
 PARENT = 26  # slot of the parent, or NONE
@@ -46,16 +47,17 @@ SENDER_SERIAL = 34
 SENDER_CALL = 35  # call number of that message, 0 = not a call
 NEED = 36  # messages waited for, or the edge
 CALL = 37  # number of the current or last call
-IS_CALLING = 38  # 1 from the request until the reply
+IS_CALLING = 38  # 0 no call, 1 from the request until the reply, 2 replied
 COPY = 39  # replay: copy
 TRACE_PROCESS = 40  # replay: process of the trace
 LOW = 41  # 1 if its priority is low
-# --- warm history: four caches visited before ---------------------------------------------------------------------
+# --- warm history: four caches visited before -----------------------------------------------------
 VISITED = 42  # .. 45: physical core
 VISITED_FOOTPRINT = 46  # .. 49
 VISITED_COUNT = 50  # entries in use, oldest first
 WINDOW_POSITION = 51  # in the process's ring of migration times
-WIDTH = 56
+WIDTH = 56  # whole cache lines
+RING = 16  # migration times kept a process, if its limit has a window
 
 NONE = -1
 FREE, READY, RUNNING, BLOCKED, WAITING, CALLING, EDGE = 0, 1, 2, 3, 4, 5, 6

@@ -1,4 +1,4 @@
-"""How a lane ended: bits of State.lane[STATUS], each with the sentence that the user sees."""
+"""How a lane ended: bits of the lane's scalar STATUS, each with the sentence that the user sees."""
 
 from enum import IntFlag
 
@@ -39,7 +39,11 @@ SENTENCES = {
     LaneStatus.EVENT_LIMIT: "The lane was stopped after max_events events; raise it or shorten horizon_ns.",
     LaneStatus.STUCK: "A program took 100000 steps without running or waiting; give its loop a run step.",
     LaneStatus.PROCESS_LIMIT: "The process table was full and creations were refused; raise max_processes.",
-    LaneStatus.MESSAGE_LIMIT: "The message pool was full and messages were lost; raise max_processes or receive faster.",
-    LaneStatus.BROKEN_INVARIANT: "An invariant of the simulator was broken; please report this configuration.",
+    LaneStatus.MESSAGE_LIMIT: (
+        "The message pool was full and messages were lost; raise max_processes or receive faster."
+    ),
+    LaneStatus.BROKEN_INVARIANT: (
+        "An invariant of the simulator was broken; please report this configuration."
+    ),
     LaneStatus.LOG_FULL: "The event log was full; its first entries are kept.",
 }

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
+from sim.arena import Arena
 from sim.layout import core as C
 from sim.layout import counter as N
 from sim.layout import lane as S
-from sim.arena import Arena
 from sim.metrics.table import METRICS
 
 DISTANCES = ("same_core", "same_cluster", "same_node", "other_node")

@@ -18,7 +18,10 @@ class Metric:
 
 def counts(names: str, text: str) -> list[Metric]:
     """Metrics that are whole numbers; {} in the text is what follows the first underscore of the name."""
-    return [Metric(n, "1", text.format(n.split("_", 1)[1].replace("_", " ")), is_count=True) for n in names.split()]
+    return [
+        Metric(n, "1", text.format(n.split("_", 1)[1].replace("_", " ")), is_count=True)
+        for n in names.split()
+    ]
 
 
 def spread(stem: str, unit: str, text: str) -> list[Metric]:
@@ -29,14 +32,18 @@ def spread(stem: str, unit: str, text: str) -> list[Metric]:
 
 
 ALL = [
-    Metric("load_balance", "1", "Jain's index of busy time by core, mean over windows; 1 = perfect", 0, 1, "high"),
+    Metric("load_balance", "1", "Jain's index of busy time by core, mean over windows; 1 = perfect",
+           0, 1, "high"),
     Metric("load_imbalance", "1", "1 - load_balance", 0, 1, "low"),
-    Metric("queue_balance", "1", "Jain's index of processes queued or running by core, mean over windows", 0, 1, "high"),
-    Metric("migration_overhead_share", "1", "time spent because of migrations (direct, refill, remote memory) / busy time", 0, 1, "low"),
+    Metric("queue_balance", "1", "Jain's index of processes queued or running by core, mean over windows",
+           0, 1, "high"),
+    Metric("migration_overhead_share", "1",
+           "time spent because of migrations (direct, refill, remote memory) / busy time", 0, 1, "low"),
     Metric("direct_overhead_share", "1", "direct part of migrations / busy time", 0, 1, "low"),
     Metric("refill_overhead_share", "1", "refill of caches after migrations / busy time", 0, 1, "low"),
     Metric("remote_overhead_share", "1", "slowdown by remote memory / busy time", 0, 1, "low"),
-    Metric("wasted_core_share", "1", "core time idle while a process that may run there waits elsewhere", 0, 1, "low"),
+    Metric("wasted_core_share", "1", "core time idle while a process that may run there waits elsewhere",
+           0, 1, "low"),
     Metric("idle_share", "1", "core time idle", 0, 1),
     Metric("utilisation", "1", "busy core time / core time", 0, 1),
     Metric("utilisation_min", "1", "utilisation of the least used core", 0, 1),
@@ -59,15 +66,19 @@ ALL = [
     *spread("waiting", "ns", "ready but not running, in an activation"),
     *spread("slowdown", "1", "sojourn / time alone on the fastest core"),
     *counts("migrations_wake migrations_steal migrations_balance", "migrations by {}"),
-    *counts("migrations_same_core migrations_same_cluster migrations_same_node migrations_other_node", "migrations over distance {}"),
+    *counts(
+        "migrations_same_core migrations_same_cluster migrations_same_node migrations_other_node",
+        "migrations over distance {}",
+    ),
     *counts(
         "denied_mask denied_capacity denied_process_limit denied_core_limit denied_system_limit denied_storm "
         "denied_burst denied_benefit", "attempts refused by {}",
     ),
     *counts("migration_count migration_attempt_count", "migrations: {}"),
     *counts(
-        "event_count dispatch_count preemption_count created_count completed_count activation_count refused_count "
-        "message_count lost_message_count storm_count failed_steal_count adjustment_count", "{} after the warm-up",
+        "event_count dispatch_count preemption_count created_count completed_count activation_count "
+        "refused_count message_count lost_message_count storm_count failed_steal_count adjustment_count",
+        "{} after the warm-up",
     ),
 ]  # fmt: skip
 

@@ -84,5 +84,5 @@ def check_number(name: str, value: object, field: "dataclasses.Field[Any]") -> N
     whole = str(field.type).replace(" ", "").split("|")[0] in ("int", "<class'int'>")
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         raise SpecError(name, value, ("a whole number " if whole else "a number ") + allowed)
-    if math.isnan(value) or not meta["low"] <= value <= meta["high"]:  # type: ignore[arg-type]
+    if math.isnan(value) or not meta["low"] <= value <= meta["high"]:
         raise SpecError(name, value, ("a whole number " if whole else "") + allowed)

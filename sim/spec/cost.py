@@ -15,8 +15,8 @@ class Cost(Spec):
 
     flat : context_switch + synchronisation[d] + misses[d] x miss_cycles + remote_accesses[d] x
            remote_access_cycles + numa_crossing_cycles if d is "other node"; nothing at the same core.
-    cache: context_switch + line transfers (sync_lines) at the measured latency, then the working set, bounded by
-           the private cache, fetched once as a debt; see sim/DESIGN.md §7.
+    cache: context_switch + line transfers (sync_lines) at the measured latency, then the working set,
+           bounded by the private cache, fetched once as a debt; see sim/DESIGN.md §7.
     """
 
     kind: str = choice("cache", KINDS, "flat = a table by distance; cache = mechanistic")

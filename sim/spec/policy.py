@@ -94,7 +94,9 @@ class RateLimit(Spec):
     def check(self) -> None:
         if self.rate_per_s and self.rate_per_s * self.window_ns > 65_536 * SECOND_NS:
             raise SpecError(
-                "rate_per_s", self.rate_per_s, "such that rate x window is at most 65536 migrations",
+                "rate_per_s",
+                self.rate_per_s,
+                "such that rate x window is at most 65536 migrations",
                 "shorten window_ns",
             )
         if self.rate_per_s and self.rate_per_s < 1e-3:

@@ -25,6 +25,7 @@ class Simulation(Spec):
             raise SpecError("warmup_ns", self.warmup_ns, f"below horizon_ns = {self.horizon_ns}")
         if self.window_ns > self.horizon_ns - self.warmup_ns:
             raise SpecError(
-                "window_ns", self.window_ns,
+                "window_ns",
+                self.window_ns,
                 f"at most horizon_ns - warmup_ns = {self.horizon_ns - self.warmup_ns}",
             )

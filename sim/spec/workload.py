@@ -49,7 +49,12 @@ class Distribution(Spec):
             given, needed = getattr(self, name) is not None, name in NEEDS[self.kind]
             if given != needed:
                 takes = " and ".join(sorted(NEEDS[self.kind]))
-                raise SpecError(name, getattr(self, name), f"{'given' if needed else 'left out'}", f"{self.kind} takes {takes}")
+                raise SpecError(
+                    name,
+                    getattr(self, name),
+                    f"{'given' if needed else 'left out'}",
+                    f"{self.kind} takes {takes}",
+                )
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise SpecError("low", self.low, f"below high = {self.high:g}")
         if self.kind == "bounded_pareto" and not (self.low or 0) > 0:
@@ -76,12 +81,18 @@ class Step(Spec):
 
     def check(self) -> None:
         if (self.draw is not None) != (self.op in ("run", "block")):
-            raise SpecError("draw", self.draw, f"{'given' if self.draw is None else 'left out'} for op {self.op}")
+            raise SpecError(
+                "draw", self.draw, f"{'given' if self.draw is None else 'left out'} for op {self.op}"
+            )
         named = self.op == "spawn" or (self.op in ("send", "call") and self.pick not in ("sender", "parent"))
         if (self.to is not None) != named:
-            raise SpecError("to", self.to, f"{'a class name' if named else 'left out'} for op {self.op}, pick {self.pick}")
+            raise SpecError(
+                "to", self.to, f"{'a class name' if named else 'left out'} for op {self.op}, pick {self.pick}"
+            )
         if self.op == "call" and self.pick == "sender":
-            raise SpecError("pick", self.pick, "one of " + ", ".join(PICKS[:4]), "answer a caller with op: reply")
+            raise SpecError(
+                "pick", self.pick, "one of " + ", ".join(PICKS[:4]), "answer a caller with op: reply"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +123,11 @@ class Affinity(Spec):
 
     def check(self) -> None:
         if (self.cores is not None) != (self.type != "none"):
-            raise SpecError("cores", self.cores, f"{'a list of cores' if self.type != 'none' else 'left out'} for type {self.type}")
+            raise SpecError(
+                "cores",
+                self.cores,
+                f"{'a list of cores' if self.type != 'none' else 'left out'} for type {self.type}",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Every comparison is of REPLICATES independent replicates with a theoretical value, by a Student-t interval at
 level 1 - ERROR_RATE: a right simulator and an exact theory fail a comparison with probability ERROR_RATE.
-Seeds are fixed, so a passing test goes on passing. Intervals must be narrow as well, so that wrong values fail.
+Seeds are fixed, so a passing test goes on passing. Intervals must be narrow as well: wrong values fail.
 """
 
 import math

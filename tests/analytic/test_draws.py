@@ -1,9 +1,10 @@
 """Random numbers: elementary functions to the last bits, families of distributions by test.
 
-Each statistical comparison fails for a right generator with probability ERROR_RATE; there are about thirty. The keys
-are fixed, so a test that passes goes on passing.
+Each statistical comparison fails for a right generator with probability ERROR_RATE; there are about thirty.
+The keys are fixed, so a test that passes goes on passing.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -23,7 +24,10 @@ SIGMA2 = math.log(1 + 1.5**2)
 FAMILIES = {
     "exponential": ({"mean": SCALE}, stats.expon(scale=SCALE)),
     "uniform": ({"low": SCALE / 2, "high": 3 * SCALE}, stats.uniform(SCALE / 2, 2.5 * SCALE)),
-    "lognormal": ({"mean": SCALE, "cv": 1.5}, stats.lognorm(SIGMA2**0.5, scale=SCALE * math.exp(-SIGMA2 / 2))),
+    "lognormal": (
+        {"mean": SCALE, "cv": 1.5},
+        stats.lognorm(SIGMA2**0.5, scale=SCALE * math.exp(-SIGMA2 / 2)),
+    ),
     "bounded_pareto": (
         {"low": SCALE, "high": 1000 * SCALE, "shape": 1.2},
         stats.truncpareto(1.2, 1000, scale=SCALE),
@@ -46,7 +50,7 @@ def draws(kind: str, numbers: dict, count: int = COUNT) -> np.ndarray:
 
 
 def assert_moments(values: np.ndarray, mean: float, variance: float, fourth: float) -> None:
-    """Assert mean and variance within what `values.size` draws allow; `fourth` is the fourth central moment."""
+    """Assert mean and variance as far as the draws allow; `fourth` is the fourth central moment."""
     limit = stats.norm.ppf(1 - ERROR_RATE / 2)
     n = values.size
     assert abs(values.mean() - mean) <= limit * math.sqrt(variance / n)
@@ -65,7 +69,8 @@ def fourth_moment(law) -> float:
 def test_family(kind: str) -> None:
     numbers, law = FAMILIES[kind]
     values = draws(kind, numbers)
-    assert (values == np.floor(values)).all() and values.min() >= 1
+    assert (values == np.floor(values)).all()
+    assert values.min() >= 1
     assert stats.kstest(values, law.cdf).pvalue > ERROR_RATE
     # the same draws are not those of a distribution that is off by a tenth
     assert stats.kstest(values * 1.1, law.cdf).pvalue < ERROR_RATE
@@ -76,7 +81,8 @@ def test_family(kind: str) -> None:
 def test_bounded_pareto_with_a_light_tail_has_its_moments() -> None:
     law = stats.truncpareto(3.0, 4, scale=SCALE)
     values = draws("bounded_pareto", {"low": SCALE, "high": 4 * SCALE, "shape": 3.0})
-    assert values.min() >= SCALE and values.max() <= 4 * SCALE
+    assert values.min() >= SCALE
+    assert values.max() <= 4 * SCALE
     assert_moments(values, float(law.mean()), float(law.var()), fourth_moment(law))
 
 
@@ -91,8 +97,11 @@ def test_hyperexponential(cv: float) -> None:
 
     assert stats.kstest(values, cdf).pvalue > ERROR_RATE
     m = [float((shares * math.factorial(k) * means**k).sum()) for k in range(5)]
-    assert m[1] == pytest.approx(SCALE) and m[2] - m[1] ** 2 == pytest.approx((cv * SCALE) ** 2)
-    assert_moments(values, m[1], m[2] - m[1] ** 2, m[4] - 4 * m[1] * m[3] + 6 * m[1] ** 2 * m[2] - 3 * m[1] ** 4)
+    assert m[1] == pytest.approx(SCALE)
+    assert m[2] - m[1] ** 2 == pytest.approx((cv * SCALE) ** 2)
+    assert_moments(
+        values, m[1], m[2] - m[1] ** 2, m[4] - 4 * m[1] * m[3] + 6 * m[1] ** 2 * m[2] - 3 * m[1] ** 4
+    )
 
 
 def test_deterministic_and_empirical() -> None:
@@ -110,15 +119,17 @@ def test_draws_stay_within_1_and_2_to_the_40() -> None:
 
 def test_whole_numbers_below_n_are_uniform() -> None:
     counts = np.bincount([draw.below(draw.mix(77, i), 10) for i in range(COUNT)], minlength=10)
-    assert len(counts) == 10 and stats.chisquare(counts).pvalue > ERROR_RATE
+    assert len(counts) == 10
+    assert stats.chisquare(counts).pvalue > ERROR_RATE
 
 
 def test_numbers_of_neighbouring_keys_are_independent() -> None:
     """Serial correlation in a stream, and correlation between streams of neighbouring keys."""
     table = np.array([[draw.uniform(draw.mix(draw.mix(5, k), n)) for n in range(2000)] for k in range(10)])
-    assert 0 < table.min() and table.max() < 1
+    assert table.min() > 0
+    assert table.max() < 1
     limit = stats.norm.ppf(1 - ERROR_RATE / 2) / math.sqrt(2000)
-    for row, other in zip(table[:-1], table[1:], strict=True):
+    for row, other in itertools.pairwise(table):
         assert abs(np.corrcoef(row, other)[0, 1]) < limit
         assert abs(np.corrcoef(row[:-1], row[1:])[0, 1]) < limit
 
@@ -139,12 +150,17 @@ def test_exp_is_within_two_ulps() -> None:
     rng = np.random.default_rng(2)
     points = [*rng.uniform(-690, 690, 8000), *rng.uniform(-1, 1, 4000), 0.0]
     assert max(ulps(draw.exp(x), math.exp(x)) for x in map(float, points)) <= 2
-    assert draw.exp(5000.0) == draw.exp(700.0) < math.inf and draw.exp(-5000.0) < 1e-300
+    assert draw.exp(5000.0) == draw.exp(700.0) < math.inf
+    assert draw.exp(-5000.0) < 1e-300
 
 
 def test_normal_quantile_is_that_of_scipy() -> None:
     rng = np.random.default_rng(3)
-    points = [*rng.uniform(0, 1, 5000), *10 ** rng.uniform(-16, -1, 3000), *(1 - 10 ** rng.uniform(-14, -1, 3000))]
+    points = [
+        *rng.uniform(0, 1, 5000),
+        *10 ** rng.uniform(-16, -1, 3000),
+        *(1 - 10 ** rng.uniform(-14, -1, 3000)),
+    ]
     found = np.array([draw.normal_quantile(float(p)) for p in points])
     exact = special.ndtri(points)
     # at 1/2 the quantile is 0: there only the absolute error means anything

@@ -27,8 +27,10 @@ def test_dd1_never_waits() -> None:
     assert of(log, codes.ARRIVE)[:, 0].tolist() == list(range(1000, 100_001, 1000))
     assert of(log, codes.EXIT)[:, 0].tolist() == list(range(1700, 100_000, 1000))
     assert counters["histogram_waiting"] == {0: 99}
-    assert counters["sojourn_sum_ns"] == 99 * 700 and counters["reductions"] == 99 * 700
-    assert counters["busy_ns"] == 99 * 700 and counters["idle_ns"] == 100_000 - 99 * 700
+    assert counters["sojourn_sum_ns"] == 99 * 700
+    assert counters["reductions"] == 99 * 700
+    assert counters["busy_ns"] == 99 * 700
+    assert counters["idle_ns"] == 100_000 - 99 * 700
 
 
 def test_dd1_overloaded_grows_by_the_difference() -> None:
@@ -37,7 +39,8 @@ def test_dd1_overloaded_grows_by_the_difference() -> None:
     assert of(log, codes.DISPATCH)[:, 5].tolist() == [500 * i for i in range(100)]
     # number i of the customers arrives at 1000 (i + 1) and leaves at 1000 + 1500 (i + 1)
     assert of(log, codes.EXIT)[:, 0].tolist() == [1000 + 1500 * (i + 1) for i in range(99)]
-    assert counters["idle_ns"] == 1000 and counters["busy_ns"] == 149_000
+    assert counters["idle_ns"] == 1000
+    assert counters["busy_ns"] == 149_000
 
 
 def test_a_slow_core_takes_longer_by_its_speed() -> None:
@@ -57,7 +60,9 @@ def test_a_fork_on_free_cores_ends_with_its_longest_path() -> None:
     run = sim.Step(op="run", draw=demand("deterministic", mean=1000))
     child = sim.ProcessClass(name="child", program=(run, sim.Step(op="exit")))
     fork = sim.ProcessClass(
-        name="parent", count=1, program=(run, sim.Step(op="spawn", to="child", count=3), run, sim.Step(op="exit"))
+        name="parent",
+        count=1,
+        program=(run, sim.Step(op="spawn", to="child", count=3), run, sim.Step(op="exit")),
     )
     workload = sim.Workload(ns_per_reduction=1.0, classes=(fork, child))
     log, counters = logged(cores(2), workload, SHARE, horizon_ns=10_000)
@@ -66,7 +71,7 @@ def test_a_fork_on_free_cores_ends_with_its_longest_path() -> None:
 
 
 def test_cores_share_a_quantum_in_turn() -> None:
-    """Three equal processes on one core, a third of their demand at a time, end one quantum after the other."""
+    """Three equal processes, a third of their demand at a time, end one quantum after the other."""
     run = sim.Step(op="run", draw=demand("deterministic", mean=900))
     kind = sim.ProcessClass(name="one", count=3, program=(run, sim.Step(op="exit")))
     workload = sim.Workload(ns_per_reduction=1.0, classes=(kind,))
@@ -78,7 +83,7 @@ def test_cores_share_a_quantum_in_turn() -> None:
 
 @pytest.mark.parametrize("policy", [STAY, SHARE], ids=["stay", "share"])
 def test_littles_law_is_an_identity_of_the_log(policy: sim.Policy) -> None:
-    """The integral of the number present is the sum of the times spent, when everybody has left (Little 1961)."""
+    """The integral of the number present is the sum of the times spent, once all have left (Little 1961)."""
     run = sim.Step(op="run", draw=demand())
     program = (run, sim.Step(op="spawn", to="child", count=2), run, sim.Step(op="exit"))
     parents = sim.ProcessClass(name="parent", count=30, program=program, start="random")
@@ -87,5 +92,6 @@ def test_littles_law_is_an_identity_of_the_log(policy: sim.Policy) -> None:
     log, counters = logged(cores(4), workload, policy, horizon_ns=10_000_000, quantum_reds=3000)
     changes = np.where(log[:, 1] == codes.ARRIVE, 1, np.where(log[:, 1] == codes.EXIT, -1, 0))
     present = np.cumsum(changes)
-    assert present[-1] == 0 and counters["completed_count"] == 90
+    assert present[-1] == 0
+    assert counters["completed_count"] == 90
     assert int((present[:-1] * np.diff(log[:, 0])).sum()) == counters["sojourn_sum_ns"]

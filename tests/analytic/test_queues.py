@@ -124,10 +124,10 @@ def test_mg1_waits_as_pollaczek_and_khinchine_say(name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["deterministic", "hyperexponential"])
 def test_small_quanta_share_the_processor(kind: str) -> None:
-    """The sojourn of processor sharing depends on the mean demand alone (Kleinrock 1967).
+    """The sojourn of processor sharing depends on the mean demand alone (Sakata, Noguchi and Oizumi 1969).
 
-    Extrapolated from two quanta to a quantum of zero, with the same customers, so that no error of first order in the
-    quantum is left.
+    Extrapolated from two quanta to a quantum of zero, with the same customers, so that no error of first order
+    in the quantum is left.
     """
     load = 0.6
     draw = demand(kind, **({"cv": 2.0} if kind == "hyperexponential" else {}))
@@ -145,7 +145,7 @@ def test_small_quanta_share_the_processor(kind: str) -> None:
 @pytest.mark.parametrize("block", ["exponential", "deterministic"])
 @pytest.mark.parametrize(("num_cores", "population"), [(1, 6), (3, 10)])
 def test_finite_source(num_cores: int, population: int, block: str) -> None:
-    """M/M/c//N; how the time of blocking is distributed does not matter, its mean does (Bunday and Scraton 1980)."""
+    """M/M/c//N; of the time of blocking only the mean matters (Bunday and Scraton 1980)."""
     think_ns = 3 * MEAN_NS
     program = (
         sim.Step(op="run", draw=demand()),

@@ -29,6 +29,8 @@ def draw(kind: str, mean: float, **numbers: float) -> sim.Distribution:
 def mixed() -> sim.Workload:
     """Hogs, callers and a server, parents and children, bursts from outside; masks and priorities."""
     run = sim.Step(op="run", draw=draw("exponential", 900.0))
+    call, spawn = sim.Step(op="call", to="server"), sim.Step(op="spawn", to="child", count=3)
+    receive, reply, tell = sim.Step(op="receive"), sim.Step(op="reply"), sim.Step(op="send", pick="parent")
     short = sim.Step(op="run", draw=draw("lognormal", 150.0, cv=1.5))
     block = sim.Step(op="block", draw=draw("hyperexponential", 20_000.0, cv=2.0))
     leave = sim.Step(op="exit")
@@ -36,12 +38,12 @@ def mixed() -> sim.Workload:
     return sim.Workload(
         classes=(
             sim.ProcessClass(name="hog", count=6, program=(run,), priority="low", memory=memory),
-            sim.ProcessClass(name="caller", count=20, program=(short, sim.Step(op="call", to="server"), block)),
+            sim.ProcessClass(name="caller", count=20, program=(short, call, block)),
             sim.ProcessClass(
-                name="server", count=2, priority="high", program=(sim.Step(op="receive"), short, sim.Step(op="reply"))
+                name="server", count=2, priority="high", program=(receive, short, reply)
             ),
-            sim.ProcessClass(name="parent", count=4, program=(run, sim.Step(op="spawn", to="child", count=3), block)),
-            sim.ProcessClass(name="child", program=(run, sim.Step(op="send", pick="parent"), leave), memory=memory),
+            sim.ProcessClass(name="parent", count=4, program=(run, spawn, block)),
+            sim.ProcessClass(name="child", program=(run, tell, leave), memory=memory),
             sim.ProcessClass(
                 name="guest", program=(short, block, short, leave), start="random",
                 arrival=sim.Arrival(kind="on_off", rate_per_s=4e5, on_ns=1e5, off_ns=2e5),
@@ -71,7 +73,9 @@ POLICIES = {
             process=sim.ProcessLimit(max_migrations=3, window_ns=500_000, min_interval_ns=20_000),
             core=sim.RateLimit(rate_per_s=50_000.0),
             system=sim.RateLimit(rate_per_s=300_000.0),
-            burst=sim.BurstLimit(capacity=20, refill_per_s=2e5, storm_count=10, storm_window_ns=20_000),
+            burst=sim.BurstLimit(
+                capacity=20, refill_per_s=2e5, storm_count=10, storm_window_ns=20_000, cooldown_ns=90_000
+            ),
         ),
     ),
     "adaptive": sim.Policy(
@@ -96,12 +100,25 @@ def digest_of(log: np.ndarray, counters: dict) -> str:
     return state.hexdigest()
 
 
-def record(topology: sim.Topology, workload, policy: sim.Policy, cost: sim.Cost, simulation: sim.Simulation) -> dict:
+def record(
+    topology: sim.Topology, workload, policy: sim.Policy, cost: sim.Cost, simulation: sim.Simulation
+) -> dict:
     """What is stored of one lane: its digest, and a few numbers that say what changed if it did."""
     lane = sim.Lane(policy, cost, 20_260_725)
     log, counters = sim.simulate_logged(topology, workload, lane, simulation, capacity=CAPACITY)
-    shown = ("event_count", "dispatch_count", "migration_count", "completed_count", "reductions", "sojourn_sum_ns")
-    return {"digest": digest_of(log, counters), "entries": len(log), **{name: counters[name] for name in shown}}
+    shown = (
+        "event_count",
+        "dispatch_count",
+        "migration_count",
+        "completed_count",
+        "reductions",
+        "sojourn_sum_ns",
+    )
+    return {
+        "digest": digest_of(log, counters),
+        "entries": len(log),
+        **{name: counters[name] for name in shown},
+    }
 
 
 def records() -> dict[str, dict]:

@@ -22,7 +22,9 @@ class Desk:
             sim.ProcessClass(name=name, count=processes, program=(run,), priority=name)
             for name in ("max", "high", "normal", "low")
         )
-        plan = plan_of(self.topology, sim.Workload(classes=kinds), [sim.Lane(sim.Policy(**policy))], sim.Simulation())
+        plan = plan_of(
+            self.topology, sim.Workload(classes=kinds), [sim.Lane(sim.Policy(**policy))], sim.Simulation()
+        )
         self.arena = Arena(plan)
         self.arena.clear(plan.parameters[0])
         self.z, self.g, self.f = self.arena.z, plan.tables.whole, plan.tables.real

@@ -44,9 +44,10 @@ def test_nearest_is_the_first_of_a_sort(name: str) -> None:
         c = trial % n
         desk.put(words, one)
         desk.put(allowed, two)
-        order = sorted((one & two) - {c}, key=lambda x: (distance[c, x], (x - c) % n))  # noqa: B023
+        order = sorted((one & two) - {c}, key=lambda x: (distance[c, x], (x - c) % n))
         assert bits.nearest(desk.z, words, allowed, c) == (order[0] if order else -1)
-        assert desk.get(words) == one and desk.get(allowed) == two
+        assert desk.get(words) == one
+        assert desk.get(allowed) == two
 
 
 def test_sets_hold_what_was_put_in() -> None:

@@ -7,7 +7,9 @@ from sim.kernels import measure
 from sim.layout import counter as N
 from sim.metrics.derive import bucket_middle, percentile
 
-POINTS = sorted({*range(3000), *(2**k + d for k in range(10, 63) for d in (-1, 0, 1)), *(3**k for k in range(1, 39))})
+POINTS = sorted(
+    {*range(3000), *(2**k + d for k in range(10, 63) for d in (-1, 0, 1)), *(3**k for k in range(1, 39))}
+)
 
 
 def test_buckets_are_those_of_the_description() -> None:

@@ -21,7 +21,9 @@ def times_of(rng: Random, count: int, mean_ns: float):
         yield t
 
 
-@pytest.mark.parametrize(("rate", "window_ns"), [(1e6, 3000), (1e6, 1), (3.7e5, 20_000), (0.0, 10), (4e6, 10_000)])
+@pytest.mark.parametrize(
+    ("rate", "window_ns"), [(1e6, 3000), (1e6, 1), (3.7e5, 20_000), (0.0, 10), (4e6, 10_000)]
+)
 def test_rings_are_sliding_windows(rate: float, window_ns: int) -> None:
     limit = sim.RateLimit(rate_per_s=rate, window_ns=window_ns)
     desk = Desk(limits=sim.Limits(system=limit, core=limit))
@@ -72,7 +74,9 @@ def test_limits_of_a_process(count: int, window_ns: int | None, interval_ns: int
     assert bool(mine) == (count > 0)
 
 
-@pytest.mark.parametrize(("capacity", "refill"), [(0, 1e6), (1, 1e6), (5, 3e5), (1_000_000, 1e9), (1_000_000, 1e-3)])
+@pytest.mark.parametrize(
+    ("capacity", "refill"), [(0, 1e6), (1, 1e6), (5, 3e5), (1_000_000, 1e9), (1_000_000, 1e-3)]
+)
 def test_token_bucket(capacity: int, refill: float) -> None:
     burst = sim.BurstLimit(capacity=capacity, refill_per_s=refill)
     desk, rng = Desk(limits=sim.Limits(burst=burst)), Random(5)

@@ -40,7 +40,8 @@ def test_append_take_and_remove_are_those_of_deques() -> None:
             queues.append(*desk.zgf, c, p)
             mine[c][p % 3].append(p)
             where[p] = c
-            assert desk.rows[p, P.STATE] == P.READY and desk.rows[p, P.QUEUE_CORE] == c
+            assert desk.rows[p, P.STATE] == P.READY
+            assert desk.rows[p, P.QUEUE_CORE] == c
         elif action < 0.75 and any(mine[c]):
             expected = next(level for level in mine[c] if level).popleft()
             assert queues.take(*desk.zgf, c) == expected
@@ -59,7 +60,7 @@ def test_append_take_and_remove_are_those_of_deques() -> None:
 
 
 def naive_take(queue: deque, skips: dict[int, int]) -> int:
-    """DESIGN §4: the head's skip falls by one; it runs at 0 or when it is the last, else it goes to the tail."""
+    """DESIGN §4: the head's skip falls by one; it runs at 0 or as the last, else it goes to the tail."""
     while True:
         head = queue[0]
         skips[head] -= 1

@@ -31,12 +31,8 @@ def machine(num_cores: int = 4, per_cluster: int = 2, per_node: int = 4, **chang
         "node_os_index": list(range(num_nodes)),
         "node_memory_bytes": [0] * num_nodes,
         "node_bandwidth_mb_s": [0] * num_nodes,
-        "node_distance": [
-            [10 if i == j else 20 for j in range(num_nodes)] for i in range(num_nodes)
-        ],
-        "memory_latency_ns": [
-            [90 if i == j else 150 for j in range(num_nodes)] for i in range(num_nodes)
-        ],
+        "node_distance": [[10 if i == j else 20 for j in range(num_nodes)] for i in range(num_nodes)],
+        "memory_latency_ns": [[90 if i == j else 150 for j in range(num_nodes)] for i in range(num_nodes)],
         "line_latency_ns": [4, 20, 45, 120],
     }
     return sim.Topology(**(fields | changes))
@@ -251,9 +247,7 @@ def extremes() -> dict[str, Scenario]:
             eager(placement=WANDER, limits=sim.Limits(burst=bucket)),
             **long,
         ),
-        "slow cores, costly switches": scenario(
-            slow, None, eager(placement=WANDER), costly, **long
-        ),
+        "slow cores, costly switches": scenario(slow, None, eager(placement=WANDER), costly, **long),
     }
 
 
@@ -261,25 +255,19 @@ WANDER = sim.Placement(spawn="round_robin", wake="round_robin")
 HANDMADE = {
     "default policy": scenario(),
     "one core": scenario(machine(1)),
-    "free": scenario(
-        cost=sim.Cost(kind="flat", dispatch_cycles=0, wake_ns=0, context_switch_cycles=0)
-    ),
+    "free": scenario(cost=sim.Cost(kind="flat", dispatch_cycles=0, wake_ns=0, context_switch_cycles=0)),
     "priorities": scenario(machine(2), all_priorities()),
     "priorities stolen": scenario(
         machine(3), all_priorities(), eager(stealing=sim.Stealing(amount="half", scan=8))
     ),
     "wander with memory": scenario(machine(6, 2, 2), going_back(), eager(placement=WANDER)),
-    "wander, siblings": scenario(
-        machine(4, 4, core_smt=[0, 0, 1, 1]), going_back(), eager(placement=WANDER)
-    ),
+    "wander, siblings": scenario(machine(4, 4, core_smt=[0, 0, 1, 1]), going_back(), eager(placement=WANDER)),
     "wander, measured latency": scenario(
         machine(3, 1, core_latency_ns=[[0, 30, 77], [31, 0, 50], [78, 51, 0]]),
         going_back(),
         eager(placement=WANDER),
     ),
-    "wander, flat": scenario(
-        machine(6, 2, 2), going_back(), eager(placement=WANDER), sim.Cost(kind="flat")
-    ),
+    "wander, flat": scenario(machine(6, 2, 2), going_back(), eager(placement=WANDER), sim.Cost(kind="flat")),
     "hierarchical balancing": scenario(
         machine(8, 2, 4),
         workload(looping("worker", 30, 300, start="first")),
@@ -314,13 +302,9 @@ HANDMADE = {
             ),
         ),
     ),
-    "own messages": scenario(
-        machine(3), own_messages(), cost=sim.Cost(message_cycles=(5, 50, 90, 400))
-    ),
+    "own messages": scenario(machine(3), own_messages(), cost=sim.Cost(message_cycles=(5, 50, 90, 400))),
     "gone targets": scenario(machine(2), gone_targets(), max_processes=20),
-    "replay": scenario(
-        machine(3), sim.Replay(trace=small_trace(), copies=3, stagger_ns=30_000), warmup_ns=0
-    ),
+    "replay": scenario(machine(3), sim.Replay(trace=small_trace(), copies=3, stagger_ns=30_000), warmup_ns=0),
     "replay at once": scenario(
         machine(3),
         sim.Replay(trace=small_trace(), copies=2, stagger_ns=0),

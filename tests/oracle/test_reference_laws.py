@@ -228,9 +228,7 @@ def check_counters(r) -> None:
 def check_limits(scenario, r) -> None:
     """No window of any length that a limit speaks of holds more migrations than it allows."""
     limits = scenario.policy.limits
-    moves = [
-        (t, core, process, a) for t, code, core, process, a, _ in r.log if code == LogCode.MIGRATE
-    ]
+    moves = [(t, core, process, a) for t, code, core, process, a, _ in r.log if code == LogCode.MIGRATE]
     by_core, life = defaultdict(list), {}
     by_process = defaultdict(list)
     for t, code, core, process, a, _ in r.log:
@@ -249,9 +247,7 @@ def check_limits(scenario, r) -> None:
     for times in by_process.values():
         count, window_ns = limits.process.max_migrations, limits.process.window_ns
         if count is not None:
-            in_window = [
-                [u for u in times if window_ns is None or t - window_ns < u <= t] for t in times
-            ]
+            in_window = [[u for u in times if window_ns is None or t - window_ns < u <= t] for t in times]
             assert all(len(group) <= count for group in in_window)
         gaps = np.diff(times)
         assert (gaps >= limits.process.min_interval_ns).all()

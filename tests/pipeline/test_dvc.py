@@ -86,19 +86,23 @@ class Clone:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """A clone in which `dvc repro` ran once, committed."""
+    """A clone in which `dvc repro` ran once, committed, and a copy to return to."""
     made = Clone(tmp_path_factory.mktemp("clone"))
     made.fill()
     assert made.repro() == ["compose", "sweep", "analyse"]
     made.commit("first")
-    return made
+    kept = tmp_path_factory.mktemp("kept") / "clone"
+    shutil.copytree(made.folder, kept)
+    return made, kept
 
 
 @pytest.fixture
-def clone(template, tmp_path):
-    """A copy of it for one test."""
-    shutil.copytree(template.folder, tmp_path / "clone")
-    return Clone(tmp_path / "clone")
+def clone(template):
+    """The clone as it was. Always at the same path: elsewhere the kernels would be compiled anew."""
+    made, kept = template
+    shutil.rmtree(made.folder)
+    shutil.copytree(kept, made.folder)
+    return made
 
 
 def test_nothing_changed_nothing_runs(clone):

@@ -109,6 +109,10 @@ def test_views_name_columns_that_exist(recorded):
     assert {c for c in columns if not c.startswith("tags.")} <= known
     assert {"params.`threshold_factor`", "params.`core_rate_per_s`"} <= columns
     assert len(charts["compareRunCharts"]) >= 3
+    (parallel,) = (c for c in charts["compareRunCharts"] if c["type"] == "PARALLEL")
+    # "unlimited" among numbers would drop its runs from the chart.
+    assert "core_rate_per_s_text" in parallel["selectedParams"]
+    assert all(set(parallel["selectedParams"]) <= set(run.data.params) for run in runs)
     assert status.urls["ranking"].endswith("viewStateShareKey=ranking")
 
 

@@ -81,7 +81,9 @@ def workloads(draw, num_cores: int) -> sim.Workload:
     counts = {name: draw(st.integers(1, 6)) for name in ("looper", "caller", "server")}
     counts["parent"] = draw(st.integers(0, 2))
     arrival = draw(st.sampled_from([
-        sim.Arrival(), sim.Arrival(kind="poisson", rate_per_s=3e5), sim.Arrival(kind="deterministic", rate_per_s=1e5),
+        sim.Arrival(),
+        sim.Arrival(kind="poisson", rate_per_s=3e5),
+        sim.Arrival(kind="deterministic", rate_per_s=1e5),
     ]))  # fmt: skip
     classes = [
         sim.ProcessClass(
@@ -134,11 +136,18 @@ def scenes(draw, limits: st.SearchStrategy[sim.Limits] | None = None, migrating:
         horizon_ns=400_000, warmup_ns=0, window_ns=50_000,
         quantum_reds=draw(st.sampled_from([0, 100, 1000])), max_processes=400,
     )  # fmt: skip
-    return Scene(topology, draw(workloads(topology.num_cores)), policy, draw(COSTS), simulation, draw(st.integers(0, 9)))
+    return Scene(
+        topology,
+        draw(workloads(topology.num_cores)),
+        policy,
+        draw(COSTS),
+        simulation,
+        draw(st.integers(0, 9)),
+    )
 
 
 def lives(log: np.ndarray) -> np.ndarray:
-    """Which process each entry is about: slots are used again, so number them by their ARRIVE; -1 without a process."""
+    """Which process each entry is about (slots are used again), by order of creation; -1 without one."""
     number, current = -1, {}
     out = np.full(len(log), -1)
     for i, (_, code, _, slot, _, _) in enumerate(log.tolist()):

@@ -25,7 +25,7 @@ def allowed_cores(scene: Scene) -> list[set[int] | None]:
 
 
 def assert_never_left(scene: Scene) -> int:
-    """Assert that no process of a strict class is queued or runs outside its mask; return how often it was looked at."""
+    """Assert that no strict process is queued or runs outside its mask; return how often this was looked at."""
     log, _ = scene.logged()
     masks, kind_of, checks = allowed_cores(scene), {}, 0
     for (_, code, core, _, a, _), life in zip(log.tolist(), lives(log).tolist(), strict=True):
@@ -68,7 +68,9 @@ MASKS = ["129", "0,64,128", "60-70,126-129", "node:1", "0-129"]
 @pytest.mark.parametrize("cores", MASKS)
 @pytest.mark.parametrize("wake", ["random", "least_loaded", "round_robin", "best_of", "numa_local", "last"])
 def test_masks_of_more_than_64_cores(cores: str, wake: str) -> None:
-    policy = dataclasses.replace(WANDER, placement=sim.Placement(spawn=wake if wake != "last" else "parent", wake=wake))
+    policy = dataclasses.replace(
+        WANDER, placement=sim.Placement(spawn=wake if wake != "last" else "parent", wake=wake)
+    )
     assert assert_never_left(wide_scene(sim.Affinity(type="strict", cores=cores), policy)) > 200
 
 

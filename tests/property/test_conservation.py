@@ -18,7 +18,9 @@ WAITS = {codes.BLOCK, codes.WAIT, codes.EXIT}
 
 def final_arena(scene: Scene) -> Arena:
     """The memory of a lane as it ended."""
-    plan = plan_of(scene.topology, scene.workload, [sim.Lane(scene.policy, scene.cost, scene.seed)], scene.simulation)
+    plan = plan_of(
+        scene.topology, scene.workload, [sim.Lane(scene.policy, scene.cost, scene.seed)], scene.simulation
+    )
     arena = Arena(plan)
     run_one(plan, arena, 0)
     return arena
@@ -59,7 +61,7 @@ def test_core_time_is_busy_idle_or_waking(scene: Scene) -> None:
 @SOME
 @given(scenes())
 def test_counters_add_up(scene: Scene) -> None:
-    log, c = scene.logged()
+    _log, c = scene.logged()
     assert c["status"] & ~sim.LaneStatus.PROCESS_LIMIT == sim.LaneStatus.COMPLETED
     assert bool(c["status"] & sim.LaneStatus.PROCESS_LIMIT) == bool(c["refused_count"])
     assert c["migration_attempt_count"] == c["migration_count"] + sum(
@@ -90,16 +92,23 @@ def test_a_process_is_in_one_place_and_time_goes_on(scene: Scene) -> None:
             assert life not in running.values()
             where[life] = core
         elif code == codes.MIGRATE:
-            assert where[life] == a != core and life not in running.values()
+            assert where[life] == a != core
+            assert life not in running.values()
             where[life] = core
         elif code == codes.DISPATCH:
-            assert where[life] == core and core not in running and life not in running.values()
+            assert where[life] == core
+            assert core not in running
+            assert life not in running.values()
             running[core] = life
         elif code == codes.SEGMENT:
-            assert running[core] == life and free_at.get(core, 0) <= t and a >= 0 and b >= 0
+            assert running[core] == life
+            assert free_at.get(core, 0) <= t
+            assert a >= 0
+            assert b >= 0
             free_at[core] = t + b
         elif code == codes.PREEMPT or code in WAITS:
-            assert running.pop(core) == life and free_at.get(core, 0) <= t
+            assert running.pop(core) == life
+            assert free_at.get(core, 0) <= t
         elif code == codes.IDLE:
             assert core not in running
         assert slot < scene.simulation.max_processes
@@ -111,15 +120,19 @@ def test_the_end_of_a_lane_is_consistent(scene: Scene) -> None:
     """Queues, sets, counts and states of the last moment describe the same processes."""
     arena = final_arena(scene)
     z, rows = arena.z, arena.cores()
-    processes = z[z[S.PROCESSES] : z[S.PROCESSES] + arena.slots * P.WIDTH].reshape(-1, P.WIDTH)[: z[S.SLOTS_USED]]
+    processes = z[z[S.PROCESSES] : z[S.PROCESSES] + arena.slots * P.WIDTH].reshape(-1, P.WIDTH)[
+        : z[S.SLOTS_USED]
+    ]
     queued: list[int] = []
     for c in range(arena.num_cores):
         here = []
         for level in range(C.LEVELS):
             p, previous = rows[c, C.FIRST + level], -1
             while p >= 0:
-                assert processes[p, P.PREV] == previous and processes[p, P.LEVEL] == level
-                assert processes[p, P.STATE] == P.READY and processes[p, P.QUEUE_CORE] == c
+                assert processes[p, P.PREV] == previous
+                assert processes[p, P.LEVEL] == level
+                assert processes[p, P.STATE] == P.READY
+                assert processes[p, P.QUEUE_CORE] == c
                 here.append(int(p))
                 previous, p = p, processes[p, P.NEXT]
             assert rows[c, C.LAST + level] == previous
@@ -130,7 +143,8 @@ def test_the_end_of_a_lane_is_consistent(scene: Scene) -> None:
         p = rows[c, C.PROCESS]
         assert (rows[c, C.STATE] == C.RUNNING) == (p >= 0)
         if p >= 0:
-            assert processes[p, P.STATE] == P.RUNNING and processes[p, P.QUEUE_CORE] == c
+            assert processes[p, P.STATE] == P.RUNNING
+            assert processes[p, P.QUEUE_CORE] == c
     states = processes[:, P.STATE].tolist()
     assert len(queued) == len(set(queued)) == z[S.NUM_WAITING] == states.count(P.READY)
     assert states.count(P.RUNNING) == (rows[:, C.STATE] == C.RUNNING).sum()

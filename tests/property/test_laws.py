@@ -32,7 +32,9 @@ def without_masks(scene: Scene) -> Scene:
 def test_no_core_idles_beside_work_when_moves_are_free(scene: Scene, victim: str) -> None:
     """And the counters see it: without stealing, cores do idle beside work (the next test)."""
     policy = replace(
-        scene.policy, stealing=sim.Stealing(victim=victim, attempts=4096), decision=sim.Decision(rule="always")
+        scene.policy,
+        stealing=sim.Stealing(victim=victim, attempts=4096),
+        decision=sim.Decision(rule="always"),
     )
     log, counters = replace(without_masks(scene), policy=policy, cost=FREE).logged()
     assert counters["wasted_ns"] == 0
@@ -72,7 +74,9 @@ def assert_same(one: sim.Result, other: sim.Result, order=slice(None)) -> None:
 @settings(max_examples=15)
 @given(scenes(), st.lists(policies(), min_size=2, max_size=4), st.randoms(use_true_random=False))
 def test_batches_orders_and_threads_do_not_matter(scene: Scene, others: list[sim.Policy], random) -> None:
-    lanes = [sim.Lane(p, scene.cost, scene.seed, r) for r, p in enumerate([scene.policy, *others, scene.policy])]
+    lanes = [
+        sim.Lane(p, scene.cost, scene.seed, r) for r, p in enumerate([scene.policy, *others, scene.policy])
+    ]
     parts = (scene.topology, scene.workload)
     batch = sim.simulate(*parts, lanes, scene.simulation)
     order = list(range(len(lanes)))
@@ -90,7 +94,8 @@ def test_replicates_and_seeds_differ() -> None:
     lanes = [sim.Lane(sim.Policy(), sim.Cost(), *ids) for ids in ((1, 0), (1, 1), (2, 0), (1, 0))]
     result = sim.simulate(machine(2), workload, lanes, sim.Simulation(horizon_ns=10**6, warmup_ns=0))
     found = result.columns["sojourn_mean_ns"].tolist()
-    assert found[0] == found[3] and len(set(found)) == 3
+    assert found[0] == found[3]
+    assert len(set(found)) == 3
 
 
 def arrivals_and_demands(scene: Scene) -> tuple[list, dict[tuple[int, int], list[int]]]:
@@ -135,7 +140,9 @@ def test_a_thousand_cores_and_a_hundred_thousand_processes(policy: sim.Policy) -
     child = sim.ProcessClass(name="child", program=(run, sim.Step(op="exit")))
     kinds = (
         sim.ProcessClass(name="worker", count=99_000, program=(run, block), start="random"),
-        sim.ProcessClass(name="bound", count=900, program=(run,), affinity=sim.Affinity(type="strict", cores="700-1023")),
+        sim.ProcessClass(
+            name="bound", count=900, program=(run,), affinity=sim.Affinity(type="strict", cores="700-1023")
+        ),
         sim.ProcessClass(name="parent", count=100, program=(run, block, sim.Step(op="spawn", to="child"))),
         child,
     )
@@ -152,9 +159,11 @@ def test_a_thousand_cores_and_a_hundred_thousand_processes(policy: sim.Policy) -
     live = rows[rows[:, P.STATE] != P.FREE]
     # those present at the start are not counted by counters that begin at the end of the warm-up, at 0
     assert len(live) == z[S.LIVE] == 100_000 + counters["created_count"] - counters["completed_count"]
-    assert counters["created_count"] > 0 and utilisation.min() > 0.9
+    assert counters["created_count"] > 0
+    assert utilisation.min() > 0.9
     bound = live[live[:, P.CLASS] == 1]
-    assert len(bound) == 900 and bound[:, P.QUEUE_CORE].min() >= 700
+    assert len(bound) == 900
+    assert bound[:, P.QUEUE_CORE].min() >= 700
     assert np.unique(bound[:, P.SERIAL]).size == 900
     if policy.migrate:
         assert counters["migration_count"] > 0

@@ -127,7 +127,9 @@ def test_each_limit_binds_and_is_counted_under_its_name(reason: str) -> None:
 @given(scenes(migrating=True))
 def test_a_limit_that_never_binds_changes_nothing(scene: Scene) -> None:
     (log, counters), (other, others) = scene.logged(), scene.with_policy(limits=LOOSE).logged()
-    assert (log.shape == other.shape) and (log == other).all() and counters == others
+    assert log.shape == other.shape
+    assert (log == other).all()
+    assert counters == others
 
 
 @settings(max_examples=30)
@@ -144,5 +146,9 @@ def test_an_infinite_threshold_is_no_migration_for_benefit(scene: Scene) -> None
 
 def test_an_infinite_threshold_still_lets_always_through() -> None:
     scene = busy_scene()
-    one, other = scene.logged(), replace(scene, policy=replace(scene.policy, threshold_factor=math.inf)).logged()
-    assert (one[0] == other[0]).all() and one[1]["migration_count"] > 0
+    one, other = (
+        scene.logged(),
+        replace(scene, policy=replace(scene.policy, threshold_factor=math.inf)).logged(),
+    )
+    assert (one[0] == other[0]).all()
+    assert one[1]["migration_count"] > 0

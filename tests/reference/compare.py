@@ -25,9 +25,7 @@ def run_kernel(scenario: Scenario) -> tuple[list[tuple[int, ...]], dict]:
     """Simulate a scenario with the compiled kernel."""
     s = scenario
     lane = sim.Lane(policy=s.policy, cost=s.cost, seed=s.seed, replicate=s.replicate)
-    log, counters = sim.simulate_logged(
-        s.topology, s.workload, lane, s.simulation, capacity=CAPACITY
-    )
+    log, counters = sim.simulate_logged(s.topology, s.workload, lane, s.simulation, capacity=CAPACITY)
     return [tuple(int(x) for x in entry) for entry in log], counters
 
 
@@ -79,9 +77,7 @@ def log_difference(ours: list, theirs: list) -> str | None:
 
 def report(ours: list, theirs: list, at: int) -> str:
     """Write down both logs around an entry."""
-    lines = [
-        f"first difference at entry {at} of {len(ours)} (reference) and {len(theirs)} (kernel)"
-    ]
+    lines = [f"first difference at entry {at} of {len(ours)} (reference) and {len(theirs)} (kernel)"]
     lines.append("  (time_ns, code, core, process, a, b)")
     lines += [f"  both      {show(entry)}" for entry in ours[max(0, at - ENTRIES_BEFORE) : at]]
     for name, log in (("reference", ours), ("kernel   ", theirs)):

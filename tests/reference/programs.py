@@ -178,9 +178,7 @@ def random_programs(rng: Random, topology) -> list[sim.ProcessClass]:
     counts = [rng.randint(1, 5)] + [rng.choice((0, 1, 4)) for _ in names[1:]]
     classes = []
     for i, name in enumerate(names):
-        later = [
-            other for other, count in zip(names, counts, strict=True) if other > name and not count
-        ]
+        later = [other for other, count in zip(names, counts, strict=True) if other > name and not count]
         closed = [other for other, count in zip(names, counts, strict=True) if count]
         program = [random_step(rng, closed, later) for _ in range(rng.randint(0, 5))]
         program.insert(rng.randint(0, len(program)), run(rng))

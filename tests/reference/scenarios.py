@@ -82,9 +82,7 @@ def random_topology(rng: Random) -> Topology:
     is_hybrid = rng.random() < 0.5
     kinds = [rng.randrange(2) for _ in range(n)] if is_hybrid else [0] * n
     local = rng.choice((80, 100))
-    remote = [
-        [rng.choice((local, 120, 170, 333)) for _ in range(num_nodes)] for _ in range(num_nodes)
-    ]
+    remote = [[rng.choice((local, 120, 170, 333)) for _ in range(num_nodes)] for _ in range(num_nodes)]
     for i in range(num_nodes):
         remote[i][i] = rng.choice((local, local + 7))
     distance = [[10 if i == j else 20 for j in range(num_nodes)] for i in range(num_nodes)]
@@ -140,9 +138,7 @@ def random_replay(rng: Random, topology: Topology) -> sim.Replay:
 def random_policy(rng: Random) -> sim.Policy:
     """Make a policy with parts of every kind."""
     placement = sim.Placement(
-        spawn=rng.choice(
-            ("parent", "round_robin", "random", "least_loaded", "best_of", "numa_local")
-        ),
+        spawn=rng.choice(("parent", "round_robin", "random", "least_loaded", "best_of", "numa_local")),
         wake=rng.choice(("last", "round_robin", "random", "least_loaded", "best_of", "numa_local")),
         choices=rng.randint(1, 3),
     )
