@@ -60,7 +60,7 @@ class TableDraft:
         return len(self.draws) - 1
 
     def numbers(self, spec: Distribution) -> list[float]:
-        """The kernel's parameters of a distribution (DESIGN §2), at most DRAW_WIDTH - 1; keeps empirical values."""
+        """The kernel's parameters of a distribution (DESIGN §2); appends the values of an empirical one."""
         kind = spec.kind
         if kind in ("deterministic", "exponential"):
             return [float(spec.mean or 0.0)]

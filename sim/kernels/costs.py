@@ -99,7 +99,7 @@ def visit_of(z, row, place):
 
 @kernel
 def remember(z, p, source):
-    """Keep the core that p leaves among the last four; if p never ran there, that cache holds nothing of it."""
+    """Keep the core that p leaves among the last four, if p ran there: else its cache holds nothing of p."""
     row = process(z, p)
     if z[row + P.FOOTPRINT] < 0:
         return

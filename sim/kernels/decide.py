@@ -47,7 +47,7 @@ def is_worth_it(z, g, f, p, source, target, k):
 def refusal(z, g, f, p, source, target, k):
     """Reason why p may not move from source to target now, or PASSED, by the first check that fails.
 
-    Sets ESTIMATE_CYCLES last but one: limits are cheaper to look up than a cost is to estimate.
+    The cost comes last and is kept in ESTIMATE_CYCLES: the other checks are cheaper than an estimate.
     """
     t = z[S.NOW_NS]
     row = process(z, p)

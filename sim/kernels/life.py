@@ -48,7 +48,7 @@ def start_activation(z, g, f, p):
 
 @kernel
 def wake(z, g, f, p):
-    """Ready again after a block or a wait: choose p's core, migrating if the decision allows, and queue it."""
+    """p is ready again: choose its core, migrating if the decision allows, and queue it."""
     last = z[process(z, p) + P.LAST_CORE]
     target = last
     if z[K.WAKE] != R.LAST:

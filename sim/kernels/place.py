@@ -78,7 +78,7 @@ def best_of(z, g, f, p):
 
 @kernel
 def numa_local(z, g, f, p, reference):
-    """Least loaded core of p's home node (the reference's if p has none); of the machine if none is allowed."""
+    """Least loaded core of p's home node, else of the machine; without a home, the reference's node."""
     home = z[process(z, p) + P.HOME]
     if home < 0:
         home = z[core(z, reference) + C.NODE]

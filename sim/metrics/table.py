@@ -50,7 +50,8 @@ ALL = [
     Metric("utilisation_max", "1", "utilisation of the most used core", 0, 1),
     Metric("migration_rate_per_s", "1/s", "migrations a second", better="low"),
     Metric("migration_success_rate", "1", "migrations / attempts; null without attempts", 0, 1),
-    Metric("migration_cost_estimated_cycles", "cycles", "mean estimate; null without migrations", better="low"),
+    Metric("migration_cost_estimated_cycles", "cycles", "mean estimate; null without migrations",
+           better="low"),
     Metric("migration_cost_realised_cycles", "cycles", "mean charge; null without migrations", better="low"),
     *[Metric(f"realised_cycles_{d}", "cycles", f"mean charge, distance {d.replace('_', ' ')}", better="low")
       for d in ("same_core", "same_cluster", "same_node", "other_node")],

@@ -126,8 +126,8 @@ def test_mg1_waits_as_pollaczek_and_khinchine_say(name: str) -> None:
 def test_small_quanta_share_the_processor(kind: str) -> None:
     """The sojourn of processor sharing depends on the mean demand alone (Sakata, Noguchi and Oizumi 1969).
 
-    Extrapolated from two quanta to a quantum of zero, with the same customers, so that no error of first order
-    in the quantum is left.
+    Extrapolated from two quanta to a quantum of zero, with the same customers, so that no error of
+    first order in the quantum is left.
     """
     load = 0.6
     draw = demand(kind, **({"cv": 2.0} if kind == "hyperexponential" else {}))

@@ -5,7 +5,7 @@
 CPU time of one thread. Each repetition runs the kernel, then C, so that both meet the same state of the
 machine; the ratio is taken within a repetition, and given as its median and its least and greatest value.
 Compilation and the making of tables are left out. Both programs handle about the same number of events of the
-same kinds; their random numbers differ, so they agree in utilisation and mean waiting time, not in each event.
+same kinds; their random numbers differ, so they agree in utilisation and mean waiting time only.
 """
 
 import argparse

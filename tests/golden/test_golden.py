@@ -8,7 +8,7 @@ from tests.golden.lanes import STORED, records
 
 EXPECTED = json.loads(STORED.read_text(encoding="utf-8"))
 ADVICE = """
-The simulator no longer does what it did in this lane. If nobody meant that, it is a bug: tests/oracle finds it.
+The simulator no longer does what it did in this lane. If nobody meant that, it is a bug (try tests/oracle).
 If it was meant, write an entry under "Results changed" in CHANGELOG.md that says what moves and why, then run
     python -m tests.golden.update
 and commit tests/golden/digests.json with it."""

@@ -25,7 +25,7 @@ def allowed_cores(scene: Scene) -> list[set[int] | None]:
 
 
 def assert_never_left(scene: Scene) -> int:
-    """Assert that no strict process is queued or runs outside its mask; return how often this was looked at."""
+    """Assert that no strict process is queued or runs outside its mask; return the number of looks."""
     log, _ = scene.logged()
     masks, kind_of, checks = allowed_cores(scene), {}, 0
     for (_, code, core, _, a, _), life in zip(log.tolist(), lives(log).tolist(), strict=True):
