@@ -126,22 +126,14 @@ def axis_of(override: Override) -> Axis:
 def interval_axis(key: str, sweep: IntervalSweep) -> Axis:
     """An axis over a continuous interval."""
     low, high = sweep.start, sweep.end
-    if (
-        low is None
-        or high is None
-        or not (math.isfinite(low) and math.isfinite(high) and low < high)
-    ):
-        raise ConfigError(
-            key, f"interval({low}, {high})", "must have finite ends, the lower one first"
-        )
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ConfigError(key, f"interval({low}, {high})", "must have finite ends, the lower one first")
     unknown = sweep.tags - {"log"}
     if unknown:
         raise ConfigError(key, ", ".join(sorted(unknown)), "the only tag of an interval is log")
     is_log = "log" in sweep.tags
     if is_log and low <= 0:
-        raise ConfigError(
-            key, f"interval({low}, {high})", "must start above 0 when it is tagged log"
-        )
+        raise ConfigError(key, f"interval({low}, {high})", "must start above 0 when it is tagged log")
     is_whole = isinstance(low, int) and isinstance(high, int)
     return Axis(key, low=low, high=high, is_log=is_log, is_whole=is_whole)
 
@@ -164,9 +156,7 @@ def glob_values(override: Override, glob: Glob) -> list[str]:
     group = override.key_or_group
     options = group_options(override.config_loader, group)
     if not options:
-        raise ConfigError(
-            group, override.get_value_string(), "glob(...) is for groups, such as policy"
-        )
+        raise ConfigError(group, override.get_value_string(), "glob(...) is for groups, such as policy")
     found = glob.filter(options)
     if not found:
         allowed = f"matches none of {', '.join(options)}"

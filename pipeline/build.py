@@ -95,9 +95,7 @@ def _topology(text: str) -> Topology:
         raise topology_problem(error, section.get("path")) from None
     except OSError as error:
         path = section.get("path", "")
-        raise ConfigError(
-            "topology.path", path, f"cannot be read: {error.strerror}", "check it"
-        ) from None
+        raise ConfigError("topology.path", path, f"cannot be read: {error.strerror}", "check it") from None
 
 
 def topology_problem(error: TopologyError, path: str | None = None) -> ConfigError:
@@ -124,9 +122,7 @@ def read_yaml(path: str) -> Mapping[str, Any]:
         reason = " ".join(str(error).split())
         raise ConfigError("topology.path", path, f"is not YAML: {shorten(reason, 160)}") from None
     if not isinstance(data, Mapping):
-        raise ConfigError(
-            "topology.path", path, "must hold a mapping of keys to values", "see conf/topology"
-        )
+        raise ConfigError("topology.path", path, "must hold a mapping of keys to values", "see conf/topology")
     return data
 
 
@@ -137,9 +133,7 @@ def build_workload(section: Any) -> sim.Workload | sim.Replay:
     """The processes that a workload section describes."""
     if isinstance(section, WorkloadClasses):
         return section.workload()
-    replay: sim.Replay = section.spec(
-        name=section.name or section.trace, trace=load_trace(section.trace)
-    )
+    replay: sim.Replay = section.spec(name=section.name or section.trace, trace=load_trace(section.trace))
     return replay
 
 

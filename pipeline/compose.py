@@ -259,9 +259,7 @@ def explain_missing(error: MissingConfigException) -> ConfigError:
         hint = did_you_mean(option, options)
         return ConfigError(group, option, f"must be one of {', '.join(options)}", hint)
     if group in GROUPS or option in GROUPS:
-        return ConfigError(
-            group or option, option, "has no such option", f"see conf/{group or option}"
-        )
+        return ConfigError(group or option, option, "has no such option", f"see conf/{group or option}")
     reason = shorten_text(str(error))
     return ConfigError("configuration", NO_VALUE, reason, f"the groups are {', '.join(GROUPS)}")
 

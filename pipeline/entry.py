@@ -44,9 +44,7 @@ def tell(message: str, hint: str, exit_code: int) -> int:
     return exit_code
 
 
-def split_words(
-    words: Sequence[str], defaults: Mapping[str, str]
-) -> tuple[list[str], dict[str, str]]:
+def split_words(words: Sequence[str], defaults: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Positional words, and `key=value` options over their defaults.
 
     Raises

@@ -82,9 +82,7 @@ def expand_samples(axes: Sequence[Axis], kind: str, samples: int, seed: int) -> 
     """
     if not axes:
         hint = "add axes, or take sweep.kind=grid"
-        raise ConfigError(
-            "sweep.axes", NO_VALUE, f"sweep.kind = {kind} needs at least one axis", hint
-        )
+        raise ConfigError("sweep.axes", NO_VALUE, f"sweep.kind = {kind} needs at least one axis", hint)
     check_count(samples, axes)
     shares = design(kind, samples, len(axes), seed)
     return [

@@ -46,9 +46,7 @@ def store_file(group: str, word: str) -> str:
     if path.suffix not in SUFFIXES:
         return word
     if not path.is_file():
-        raise ConfigError(
-            group, word, "is no file", f"give a path, or an option as in conf/{group}"
-        )
+        raise ConfigError(group, word, "is no file", f"give a path, or an option as in conf/{group}")
     name = "".join(c if c.isalnum() or c in "-_" else "_" for c in path.stem)
     node: Mapping[str, Any]
     if path.suffix == ".xml":
@@ -74,7 +72,5 @@ def read_mapping(group: str, path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(group, str(path), "must hold a mapping of keys to values")
     if "defaults" in data:
-        raise ConfigError(
-            group, str(path), "must not have a defaults list", f"copy it to conf/{group}/"
-        )
+        raise ConfigError(group, str(path), "must not have a defaults list", f"copy it to conf/{group}/")
     return {str(key): value for key, value in data.items()}

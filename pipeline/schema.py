@@ -45,9 +45,7 @@ def check_name(value: Any) -> Any:
 def check_class_name(value: Any) -> Any:
     """Refuse what cannot be a word of a dotted key."""
     if not isinstance(value, str) or not CLASS_NAME.fullmatch(value):
-        raise problem(
-            "must be 1 to 64 letters, digits, _ and -, starting with a letter", value=value
-        )
+        raise problem("must be 1 to 64 letters, digits, _ and -, starting with a letter", value=value)
     return value
 
 
@@ -63,31 +61,23 @@ class TopologyDescription(Part):
     model_config = ConfigDict(extra="allow")
 
     kind: Literal["description"]
-    name: Annotated[
-        Word | None, Field(description="shown in tables; default: the option's name")
-    ] = None
+    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
 
 
 class TopologyHwloc(Part):
     """A machine described by an hwloc XML file (`lstopo --of xml`)."""
 
     kind: Literal["hwloc"]
-    name: Annotated[
-        Word | None, Field(description="shown in tables; default: the option's name")
-    ] = None
+    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
     path: Annotated[Word, Field(description="of the XML file")]
-    latency_csv: Annotated[
-        Word | None, Field(description="measured core-to-core latencies, ns")
-    ] = None
+    latency_csv: Annotated[Word | None, Field(description="measured core-to-core latencies, ns")] = None
 
 
 class TopologyYaml(Part):
     """A machine described by a YAML file of its own, with the keys of a description."""
 
     kind: Literal["yaml"]
-    name: Annotated[
-        Word | None, Field(description="shown in tables; default: the option's name")
-    ] = None
+    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
     path: Annotated[Word, Field(description="of the YAML file")]
 
 
@@ -141,9 +131,7 @@ class WorkloadClasses(ClassesBase):
     """Process classes by name; each has a population or arrivals, memory, affinity and a program."""
 
     kind: Literal["classes"]
-    name: Annotated[
-        Word | None, Field(description="shown in tables; default: the option's name")
-    ] = None
+    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
     ns_per_reduction: bounded(  # type: ignore[valid-type]
         float, _meta["low"], _meta["high"], _meta["text"], unit=_meta["unit"]
     ) = _ratio.default
@@ -159,9 +147,7 @@ WorkloadReplay: Any = spec_model(
         "kind": (Literal["replay"], ...),
         "name": (Annotated[Word | None, Field(description="shown in tables")], None),
         "trace": (
-            Annotated[
-                Word, Field(description="name in conf/traces, or a path (also of a raw recording)")
-            ],
+            Annotated[Word, Field(description="name in conf/traces, or a path (also of a raw recording)")],
             ...,
         ),
     },
@@ -200,9 +186,7 @@ class SweepGrid(Part):
 
     kind: Literal["grid"] = "grid"
     axes: Axes = Field(default_factory=dict)
-    also: Annotated[
-        tuple[Axes, ...], Field(description="further grids, each beside the first")
-    ] = ()
+    also: Annotated[tuple[Axes, ...], Field(description="further grids, each beside the first")] = ()
     levels: bounded(  # type: ignore[valid-type]
         int, 2, 10_000, "values taken from an interval(...)"
     ) = 5
@@ -340,9 +324,7 @@ def check_baseline(value: Any) -> Any:
     """A policy's name, or overrides of the policy alone."""
     if isinstance(value, str) and value:
         return {"policy": value}
-    good = (
-        isinstance(value, Mapping) and value and all(isinstance(v, SCALAR) for v in value.values())
-    )
+    good = isinstance(value, Mapping) and value and all(isinstance(v, SCALAR) for v in value.values())
     if not good or not all(k == "policy" or str(k).startswith("policy.") for k in value):
         raise problem(
             "must be the name of a policy, or overrides of a policy",
@@ -355,9 +337,7 @@ def check_baseline(value: Any) -> Any:
 class Config(Part):
     """One study, resolved: what is simulated, how it is swept, and where it goes."""
 
-    study: Annotated[Name, Field(description="name of the study and of its output folder")] = (
-        "sweep"
-    )
+    study: Annotated[Name, Field(description="name of the study and of its output folder")] = "sweep"
     seed: bounded(int, 0, 2**63 - 1, "of all random numbers") = 1  # type: ignore[valid-type]
     replicates: bounded(int, 1, 100_000, "lanes a point") = 3  # type: ignore[valid-type]
     simulation: SimulationPart = Field(default_factory=SimulationPart)

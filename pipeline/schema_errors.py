@@ -49,9 +49,7 @@ def config_error(error: ValidationError, section: str = "") -> ConfigError:
     if more:
         keys = ", ".join(dict.fromkeys(item.key for item in found[1:] if item.key != first.key))
         also = f"also wrong: {keys}"
-        return ConfigError(
-            first.key, first.value, first.allowed, "; ".join(filter(None, (first.hint, also)))
-        )
+        return ConfigError(first.key, first.value, first.allowed, "; ".join(filter(None, (first.hint, also))))
     return first
 
 
@@ -67,9 +65,7 @@ def explain(detail: Any, section: str = "") -> ConfigError:
         return explain_kind(path, detail, context)
     allowed = TYPE_WORDS.get(detail["type"], detail["msg"][:1].lower() + detail["msg"][1:])
     missing = detail["type"] == "missing"
-    hint = (
-        f"choose one with {path[0]}=..." if missing and path[0] in GROUPS and not path[1:] else ""
-    )
+    hint = f"choose one with {path[0]}=..." if missing and path[0] in GROUPS and not path[1:] else ""
     return ConfigError(".".join(path), NO_VALUE if missing else detail["input"], allowed, hint)
 
 

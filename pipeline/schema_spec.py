@@ -91,9 +91,7 @@ def as_spec(value: Any) -> Any:
     return tuple(as_spec(item) for item in value) if isinstance(value, tuple) else value
 
 
-def bounded(
-    kind: type, low: float, high: float, text: str, *, optional: bool = False, unit: str = ""
-) -> Any:
+def bounded(kind: type, low: float, high: float, text: str, *, optional: bool = False, unit: str = "") -> Any:
     """An annotated number with an inclusive range: no bool for int, no 3.0 for int, no text."""
     words = number_words(kind, low, high, optional, unit)
 
@@ -111,9 +109,7 @@ def bounded(
     number: Any = Annotated[kind, Field(**finite)]
     whole = number | None if optional else number
     extra: Any = {"unit": unit} if unit else None
-    return Annotated[
-        whole, Field(description=text, json_schema_extra=extra), BeforeValidator(check)
-    ]
+    return Annotated[whole, Field(description=text, json_schema_extra=extra), BeforeValidator(check)]
 
 
 def number_words(kind: type, low: float, high: float, optional: bool, unit: str) -> str:
@@ -212,9 +208,7 @@ def field_type(field: "dataclasses.Field[Any]", hint: Any) -> Any:
     text = str(meta.get("text", ""))
     if "low" in meta:
         kind = int if int in (hint, *typing.get_args(hint)) else float
-        return bounded(
-            kind, meta["low"], meta["high"], text, optional=meta["optional"], unit=meta["unit"]
-        )
+        return bounded(kind, meta["low"], meta["high"], text, optional=meta["optional"], unit=meta["unit"])
     if "options" in meta:
         return one_of(meta["options"], text)
     return Annotated[plain_type(hint), Field(description=text)]

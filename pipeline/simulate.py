@@ -54,18 +54,14 @@ def check_single(command: Command) -> None:
     """Refuse axes: this command is about one point."""
     for key, override in command.swept.items():
         values = override.get_value_string()
-        raise ConfigError(
-            key, values, "takes one value here", "sweep with python -m pipeline.sweep"
-        )
+        raise ConfigError(key, values, "takes one value here", "sweep with python -m pipeline.sweep")
 
 
 def single_point(study: Study) -> Point:
     """The point that was asked for; the baseline beside it is left out."""
     if study.axes:
         hint = "leave experiment= and sweep= out, or use python -m pipeline.sweep"
-        raise ConfigError(
-            "sweep.axes", ", ".join(study.axes), "must be empty for a single point", hint
-        )
+        raise ConfigError("sweep.axes", ", ".join(study.axes), "must be empty for a single point", hint)
     return study.points[0]
 
 

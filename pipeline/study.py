@@ -33,9 +33,7 @@ class Structure:
     @property
     def names(self) -> str:
         """The choices that distinguish it, for messages."""
-        return " ".join(
-            f"{group}={self.choices[group]}" for group in GROUP_AXES if group in self.choices
-        )
+        return " ".join(f"{group}={self.choices[group]}" for group in GROUP_AXES if group in self.choices)
 
     def section(self, name: str, leaves: Mapping[str, Scalar]) -> tuple[Any, str]:
         """A section with some leaves set, and its digest; made once."""
@@ -75,12 +73,9 @@ class Composer:
             fixed = [
                 str(o.input_line)
                 for o in self.command.fixed
-                if o.key_or_group not in choices
-                and (keep_policy or not o.key_or_group.startswith("policy."))
+                if o.key_or_group not in choices and (keep_policy or not o.key_or_group.startswith("policy."))
             ]
-            plain, chosen = compose(
-                [*fixed, *(f"{group}={name}" for group, name in choices.items())]
-            )
+            plain, chosen = compose([*fixed, *(f"{group}={name}" for group, name in choices.items())])
             self.structures[key] = Structure(self.load(plain, chosen), chosen)
         return self.structures[key]
 
@@ -133,9 +128,7 @@ def make_study(command: Command, module: str = "pipeline.sweep") -> Study:
     baselines = add_baselines(composer, base, ordered)
     index = {digest: place for place, digest in enumerate(ordered)}
     check_all(ordered.values())
-    points = tuple(
-        make_point(index, axes, draft, baselines[digest]) for digest, draft in ordered.items()
-    )
+    points = tuple(make_point(index, axes, draft, baselines[digest]) for digest, draft in ordered.items())
     return Study(
         name=base.config.study,
         points=points,
@@ -177,9 +170,7 @@ def read_axis(key: str, text: str) -> Axis:
         return axis_of(override)
     value = override.value()
     if isinstance(value, (list, dict)):
-        raise ConfigError(
-            f"sweep.axes.{key}", text, "must be values to sweep over", 'write "1,2,4"'
-        )
+        raise ConfigError(f"sweep.axes.{key}", text, "must be values to sweep over", 'write "1,2,4"')
     return Axis(key, (value,))  # type: ignore[arg-type]
 
 
@@ -196,9 +187,7 @@ def assignments(base: Structure, grids: Sequence[Mapping[str, Axis]]) -> list[As
         else:
             found += expand_grid(axes, sweep.levels)
         if len(found) > POINTS_MAX:
-            raise ConfigError(
-                "sweep", NO_VALUE, f"has over {POINTS_MAX} points", "give fewer values"
-            )
+            raise ConfigError("sweep", NO_VALUE, f"has over {POINTS_MAX} points", "give fewer values")
     return found
 
 
@@ -218,9 +207,7 @@ def check_axis_key(key: str, base: Structure) -> None:
     if key in GROUPS or first in GROUPS:
         raise ConfigError(key, NO_VALUE, "takes one value; a study is one experiment in one place")
     if key in ("seed", "replicates"):
-        raise ConfigError(
-            key, NO_VALUE, "cannot be swept", "raise replicates: each has seeds of its own"
-        )
+        raise ConfigError(key, NO_VALUE, "cannot be swept", "raise replicates: each has seeds of its own")
     if first in type(base.config).model_fields:
         raise ConfigError(key, NO_VALUE, f"cannot be swept; groups can ({', '.join(GROUP_AXES)}) and any "
                           f"setting below {', '.join(SIMULATED)}")  # fmt: skip

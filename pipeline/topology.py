@@ -81,9 +81,7 @@ def import_file(words: Sequence[str]) -> int:
     if kind == "hwloc":
         data["latency_csv"] = options["latency_csv"] or None
     topology = build_topology(load_section("topology", data))
-    return write_description(
-        topology, Path(options["out"] or f"{path.stem}.yaml"), options["force"]
-    )
+    return write_description(topology, Path(options["out"] or f"{path.stem}.yaml"), options["force"])
 
 
 def export(words: Sequence[str]) -> int:
@@ -91,18 +89,14 @@ def export(words: Sequence[str]) -> int:
     own = [word for word in words if word.startswith(("out=", "force="))]
     _, options = split_words(own, {"out": "", "force": "false"})
     topology = composed_topology([word for word in words if word not in own])
-    return write_description(
-        topology, Path(options["out"] or f"{topology.name}.yaml"), options["force"]
-    )
+    return write_description(topology, Path(options["out"] or f"{topology.name}.yaml"), options["force"])
 
 
 def write_description(topology: Topology, path: Path, force: str) -> int:
     """Write a description that `topology_from_description` reads back."""
     if path.exists() and force != "true":
         raise UserError(f"{path} exists already", "give another file with out=..., or force=true")
-    body = yaml.safe_dump(
-        {"kind": "description", **to_description(topology)}, sort_keys=False, width=100
-    )
+    body = yaml.safe_dump({"kind": "description", **to_description(topology)}, sort_keys=False, width=100)
     write_atomic(path, f"# {topology.name}: {topology.num_cores} cores.\n{body}".encode())
     print(f"{path}: {topology.num_cores} cores, {topology.num_nodes} nodes")
     return 0

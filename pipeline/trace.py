@@ -55,9 +55,7 @@ def import_folder(words: Sequence[str]) -> int:
     defaults = {"out": "", "start_ms": "", "stop_ms": "", "force": "false"}
     folders, options = split_words(words, defaults)
     if len(folders) != 1:
-        raise UserError(
-            "import takes one folder", "python -m pipeline.trace import FOLDER out=FILE.parquet"
-        )
+        raise UserError("import takes one folder", "python -m pipeline.trace import FOLDER out=FILE.parquet")
     folder = Path(folders[0])
     out = Path(options["out"] or f"{folder.resolve().name.replace('-', '_')}.parquet")
     if out.exists() and options["force"] != "true":

@@ -128,7 +128,7 @@ def set_decision(row: Row, policy: Policy) -> None:
     row[K.FACTOR_LOW_Q16] = math.floor(factor / adaptive.span)
     row[K.FACTOR_HIGH_Q16] = min(math.floor(factor * adaptive.span), q16(1e6))
     row[K.PERIOD_LOW_NS] = math.floor(period / adaptive.span)
-    row[K.PERIOD_HIGH_NS] = min(math.floor(period * adaptive.span), 2**46)
+    row[K.PERIOD_HIGH_NS] = min(math.floor(period * adaptive.span), 2**42)
 
 
 def set_limits(row: Row, limits: Limits) -> None:

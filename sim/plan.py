@@ -8,6 +8,7 @@ import numpy as np
 from sim import parameters
 from sim.layout import parameter as K
 from sim.layout import step as T
+from sim.magnitude import check_magnitude
 from sim.programs import ProgramTables, program_of, replay_program
 from sim.spec.base import SpecError
 from sim.spec.cost import Cost
@@ -121,6 +122,7 @@ def plan_of(
         work = replay_work(topology, workload, simulation)
     else:
         work = class_work(topology, workload)
+    check_magnitude(topology, workload)
     tables = tables_of(topology, work.program, work.ns_per_reduction, work.memories)
     closed = int(work.program.classes[:, T.POPULATION].sum())
     if closed > simulation.max_processes:

@@ -10,6 +10,10 @@ from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import step as T
 
+GAIN_MOST_NS = 2**48
+PRODUCT_MOST = 2**62
+BENEFIT_MOST = 2**46  # beyond it, benefit in Q16 exceeds PRODUCT_MOST
+
 
 @kernel
 def benefit_cycles(z, g, f, p, source, target, k):
@@ -21,6 +25,8 @@ def benefit_cycles(z, g, f, p, source, target, k):
     )
     slower = costs.ns_per_reduction_q20(z, g, f, p, source) - costs.ns_per_reduction_q20(z, g, f, p, target)
     gain_ns += (g[klass(g, z[row + P.CLASS]) + T.EXPECTED_REDS] * slower) >> 20
+    # saturated, so that extreme but allowed machines do not wrap around
+    gain_ns = max(-GAIN_MOST_NS, min(GAIN_MOST_NS, gain_ns))
     benefit = gain_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
     if z[row + P.AFFINITY] == P.PREFERRED:
         allowed = mask(z, z[row + P.MASK])
@@ -40,7 +46,13 @@ def is_worth_it(z, g, f, p, source, target, k):
     d = bits.distance(z, source, target)
     factor_q16 = (z[S.FACTOR_Q16] * z[K.CLASS_FACTOR_0 + d]) >> 16
     benefit = benefit_cycles(z, g, f, p, source, target, k)
-    return (benefit << 16) > z[S.ESTIMATE_CYCLES] * factor_q16
+    cost = z[S.ESTIMATE_CYCLES]
+    # either side may be beyond int64; then the other decides
+    if factor_q16 > 0 and cost > PRODUCT_MOST // factor_q16:
+        return False
+    if abs(benefit) >= BENEFIT_MOST:
+        return benefit > 0
+    return (benefit << 16) > cost * factor_q16
 
 
 @kernel

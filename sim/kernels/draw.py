@@ -35,7 +35,7 @@ def mix(key, n):
 @leaf
 def uniform(bits):
     """Float64 strictly between 0 and 1 from 64 random bits."""
-    return (np.float64(np.uint64(bits) >> np.uint64(11)) + 0.5) * 1.1102230246251565e-16
+    return (np.float64(np.uint64(bits) >> np.uint64(12)) + 0.5) * 2.220446049250313e-16
 
 
 @leaf

@@ -13,6 +13,7 @@ from sim.layout import table as G
 from sim.layout.sentinel import TIME_NEVER_NS
 
 UNLIMITED_REDS = 2**62
+MEAN_SLICE_MOST_NS = 2**40  # 18 minutes: a queue's worth of slices stays within int64
 ROUND_UP_Q20 = (1 << 20) - 1  # added before >> 20
 
 
@@ -126,7 +127,7 @@ def start_slice(z, g, f, p, c):
 def end_slice(z, g, f, p, c):
     """Book the end of p's slice on c; p is queued again, waits, or is gone."""
     row, t = process(z, p), z[S.NOW_NS]
-    length = t - z[core(z, c) + C.SLICE_NS]
+    length = min(t - z[core(z, c) + C.SLICE_NS], MEAN_SLICE_MOST_NS)
     mean = z[core(z, c) + C.MEAN_SLICE_NS]
     z[core(z, c) + C.MEAN_SLICE_NS] = length if mean == 0 else mean + ((length - mean) >> 3)
     z[core(z, c) + C.PROCESS] = C.NONE

@@ -15,7 +15,7 @@ NAMES = (
     "lost_message_count", "message_count", "storm_count", "failed_steal_count", "adjustment_count",
     "reductions", "sojourn_sum_ns", "waiting_sum_ns", "slowdown_sum_q10", "lines_touched", "lines_refilled",
     "messages_same_core", "messages_same_cluster", "messages_same_node", "messages_other_node",
-    "local_reds", "remote_reds", "away_ns", "estimated_same_core", "estimated_same_cluster",
+    "local_reds", "remote_reds", "estimated_same_core", "estimated_same_cluster",
     "estimated_same_node", "estimated_other_node", "realised_same_core", "realised_same_cluster",
     "realised_same_node", "realised_other_node", "local_latency_ns", "remote_latency_ns",
 )  # fmt: skip

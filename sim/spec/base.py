@@ -23,6 +23,10 @@ class SpecError(ValueError):
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
         super().__init__(f"{where} = {shown}: must be {allowed}" + (f"; {hint}" if hint else ""))
 
+    def __reduce__(self) -> tuple[type, tuple[str, object, str, str]]:
+        """Rebuild from the parts, so that the error survives the way back from a worker."""
+        return type(self), (self.where, self.value, self.allowed, self.hint)
+
     def inside(self, prefix: str) -> "SpecError":
         """The same error, seen from the specification that holds this one in its field `prefix`."""
         return SpecError(f"{prefix}.{self.where}", self.value, self.allowed, self.hint)
@@ -86,3 +90,10 @@ def check_number(name: str, value: object, field: "dataclasses.Field[Any]") -> N
         raise SpecError(name, value, ("a whole number " if whole else "a number ") + allowed)
     if math.isnan(value) or not meta["low"] <= value <= meta["high"]:
         raise SpecError(name, value, ("a whole number " if whole else "") + allowed)
+
+
+def members(name: str, value: object, kind: type | tuple[type, ...], allowed: str) -> tuple[Any, ...]:
+    """A list or tuple of `kind` as a tuple; SpecError otherwise."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, kind) for item in value):
+        raise SpecError(name, value, allowed)
+    return tuple(value)

@@ -43,7 +43,7 @@ class Stealing(Spec):
 class Balancing(Spec):
     """Push: a periodic pass that moves queued processes from long queues to short ones."""
 
-    period_ns: int = number(0, 0, DAY_NS, "time between passes; 0 = off", unit="ns")
+    period_ns: int = number(0, 0, 3600 * SECOND_NS, "time between passes; 0 = off", unit="ns")
     imbalance: int = number(2, 1, 1_000_000, "least difference of load (processes) that is acted on")
     batch: int = number(4, 1, 4096, "migrations in one pass at most")
     scope: str = choice("machine", SCOPES, "whole machine, or cluster, then node, then machine")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sim.spec.base import Spec, SpecError, choice, number, other, part
+from sim.spec.base import Spec, SpecError, choice, members, number, other, part
 from sim.spec.policy import DAY_NS
 
 KINDS = (
@@ -62,7 +62,9 @@ class Distribution(Spec):
         if self.kind == "hyperexponential" and not (self.cv or 0) >= 1:
             raise SpecError("cv", self.cv, "at least 1", "use lognormal for less variation")
         if self.values is not None:
-            object.__setattr__(self, "values", tuple(self.values))
+            object.__setattr__(
+                self, "values", members("values", self.values, (int, float), "a list of numbers")
+            )
             if not 1 <= len(self.values) <= 100_000 or not all(
                 isinstance(v, (int, float)) and 0 <= v <= LARGEST_DRAW for v in self.values
             ):
@@ -155,7 +157,7 @@ class ProcessClass(Spec):
     program: tuple[Step, ...] = other("steps, in a loop unless they end with exit")
 
     def check(self) -> None:
-        object.__setattr__(self, "program", tuple(self.program))
+        object.__setattr__(self, "program", members("program", self.program, Step, "a list of Step"))
         ops = [step.op for step in self.program]
         if not 1 <= len(ops) <= 256:
             raise SpecError("program", ops, "1 to 256 steps")
@@ -174,7 +176,9 @@ class Workload(Spec):
     classes: tuple[ProcessClass, ...] = other("1 to 64 classes")
 
     def check(self) -> None:
-        object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(
+            self, "classes", members("classes", self.classes, ProcessClass, "a list of ProcessClass")
+        )
         names = [c.name for c in self.classes]
         if not 1 <= len(names) <= 64 or len(set(names)) != len(names):
             raise SpecError("classes", names, "1 to 64 classes with different names")

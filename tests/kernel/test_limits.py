@@ -9,7 +9,7 @@ from sim.kernels import limits
 from sim.layout import counter as N
 from sim.layout import lane as S
 from sim.layout import process as P
-from sim.layout.bundles import TIME_PAST_NS
+from sim.layout.sentinel import TIME_PAST_NS
 from tests.kernel.desk import Desk
 
 

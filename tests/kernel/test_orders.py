@@ -7,7 +7,7 @@ import pytest
 
 from sim.kernels import heap, tree
 from sim.layout import lane as S
-from sim.layout.bundles import TIME_NEVER_NS
+from sim.layout.sentinel import TIME_NEVER_NS
 from tests.analytic.machines import machine
 from tests.kernel.desk import Desk
 

@@ -25,7 +25,7 @@ def mix(key: int, n: int) -> int:
 
 def uniform(word: int) -> float:
     """Map a word to a float64 strictly between 0 and 1."""
-    return ((word >> 11) + 0.5) * 2.0**-53
+    return ((word >> 12) + 0.5) * 2.0**-52
 
 
 def below(word: int, n: int) -> int:

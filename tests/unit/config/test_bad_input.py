@@ -90,9 +90,7 @@ BAD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("words", "says", "hints"), BAD, ids=[" ".join(words) for words, _, _ in BAD]
-)
+@pytest.mark.parametrize(("words", "says", "hints"), BAD, ids=[" ".join(words) for words, _, _ in BAD])
 def test_bad_words_are_explained(run: Run, words: list[str], says: str, hints: str) -> None:
     code, told = run(sweep.main, *words)
     assert code == 2

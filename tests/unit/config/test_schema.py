@@ -122,9 +122,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("path", "value", "says", "hints"), BAD)
-def test_bad_setting_is_named_with_what_is_allowed(
-    path: str, value: object, says: str, hints: str
-) -> None:
+def test_bad_setting_is_named_with_what_is_allowed(path: str, value: object, says: str, hints: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(changed(path, value))
     text = str(caught.value)

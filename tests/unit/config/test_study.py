@@ -63,9 +63,7 @@ def test_groups_are_those_of_the_defaults_list() -> None:
     assert sorted(g for g in named if " " not in g) == sorted(GROUPS)
 
 
-@pytest.mark.parametrize(
-    "path", sorted(CONF.rglob("*.yaml")), ids=lambda p: f"{p.parent.name}/{p.name}"
-)
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_configuration_files_are_short_and_start_with_a_comment(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert len(lines) <= FILE_LINES_MAX
@@ -159,9 +157,7 @@ def test_a_fixed_group_is_no_axis_any_more(study_of: MakeStudy) -> None:
 
 def test_the_last_of_two_overrides_counts(study_of: MakeStudy) -> None:
     assert len(study_of("topology=two_core", f"{THRESHOLD}=1,2", f"{THRESHOLD}=3,4,5").points) == 4
-    assert (
-        study_of("topology=two_core", "policy=none,adaptive", "policy=adaptive").name == "default"
-    )
+    assert study_of("topology=two_core", "policy=none,adaptive", "policy=adaptive").name == "default"
 
 
 def test_equal_points_are_merged(study_of: MakeStudy) -> None:
@@ -211,9 +207,7 @@ def test_keys_that_files_leave_out_can_be_set_and_swept(study_of: MakeStudy) -> 
 
 def test_steps_of_programs_can_be_swept(study_of: MakeStudy) -> None:
     key = "workload.classes.request.program.0.draw.mean"
-    study = study_of(
-        "topology=two_core", "workload=steady,bursty", f"{key}=1000,2000", "workload=steady"
-    )
+    study = study_of("topology=two_core", "workload=steady,bursty", f"{key}=1000,2000", "workload=steady")
     assert [p.axes[key] for p in study.points[:2]] == [1000.0, 2000.0]
 
 

@@ -281,9 +281,6 @@ def test_an_error_says_where_it_stands() -> None:
     assert len(str(sim.SpecError("values", tuple(range(1000)), "short"))) < 200
 
 
-@pytest.mark.xfail(
-    reason="SpecError has no __reduce__: it does not come back from a Ray worker", strict=False
-)
 def test_an_error_survives_the_way_back_from_a_worker() -> None:
     error = sim.SpecError("rate_per_s", -1.0, "at least 0", "use null")
     again = pickle.loads(pickle.dumps(error))
