@@ -19,7 +19,7 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))
 # DVC runs its stages' `python` from the environment, and sends no statistics.
 DVC = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1 $(PY) -m dvc
 
-.PHONY: help setup sweep test ui report repro lint format types lock clean distclean
+.PHONY: help setup sweep test bench ui report repro lint format types lock clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ sweep: $(STAMP) ## run the default study, or the one that ARGS="..." describes
 test: $(STAMP) ## run the tests; ARGS="tests/unit -k mask" chooses some
 	@$(PY) -c 'import sim; sim.compile_kernels()'
 	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+bench: $(STAMP) ## time the simulator against plain C, where there is a compiler
+	@$(PY) -m tests.bench.bench_kernel $(ARGS)
 
 ui: $(STAMP) ## browse the recorded runs (MLflow, on this machine only)
 	@$(PY) -m pipeline.ui $(ARGS)
@@ -53,7 +56,6 @@ types: $(STAMP) ## check types
 	@$(PY) -m mypy
 
 setup: $(STAMP) ## only make the environment, and compile the simulator
-	@$(PY) -c "import sim; sim.compile_kernels()"
 
 # Three steps: an environment, uv into it (by pip, checked against the lock's hashes), and the packages.
 # uv compiles bytecode while it installs, so that later starts are twice as fast even where
@@ -87,6 +89,8 @@ $(STAMP): requirements.lock pyproject.toml
 	export PYTHONDONTWRITEBYTECODE= PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1; \
 	$(PY) -m pip install -q --require-hashes -r requirements.lock \
 	  && $(PY) -m pip install -q --no-deps --no-build-isolation -e .
+	@echo "Compiling the simulator (once, most of a minute) ..."
+	@$(PY) -c 'import sim; sim.compile_kernels()'
 	@touch $@
 
 # One lock for Linux and macOS and every supported Python. It holds versions and hashes and no addresses; the

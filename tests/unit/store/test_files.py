@@ -77,7 +77,7 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path, content):
         assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
-@pytest.mark.parametrize(("pid", "busy"), [(DEAD, False), (os.getpid(), True)])
+@pytest.mark.parametrize(("pid", "busy"), [(DEAD, False), (os.getpid(), True)], ids=["dead", "alive"])
 def test_without_file_locks_the_process_id_decides(tmp_path, monkeypatch, pid, busy):
     def unsupported(handle, how):
         raise OSError(errno.ENOLCK, "No locks available")
