@@ -27,7 +27,8 @@ h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin-top:2.2rem;bo
 pre{background:#f4f4f4;padding:.6rem .8rem;white-space:pre-wrap;border-radius:4px;font-size:13px}
 table{border-collapse:collapse;font-size:13px;margin:.6rem 0}th,td{padding:.25rem .6rem;text-align:right}
 th{border-bottom:2px solid #999;vertical-align:bottom}td{border-bottom:1px solid #eee}
-td:first-child,th:first-child,.left{text-align:left}.wide{overflow-x:auto}.ci{color:#777;font-size:11px;display:block}
+td:first-child,th:first-child,.left{text-align:left}.wide{overflow-x:auto}
+.ci{color:#777;font-size:11px;display:block}
 tr.recommended td{background:#fff0e5;font-weight:600}tr.baseline td{background:#f1f1f1}
 figure{margin:1.4rem 0}figcaption{color:#555;font-size:13px;max-width:820px}
 """

@@ -16,6 +16,7 @@ from sim.layout import process as P
 from sim.layout import step as T
 from sim.layout import table as G
 
+REFILL_PRODUCT_MOST = 2**56  # 2^46 ns in Q10: 19 hours of refill
 DECAY_LAST = 384  # last entry of the decay table
 
 
@@ -66,6 +67,14 @@ def line_price_q10(z, g, f, p, latency_ns):
     return np.int64(np.floor(latency_ns * 1024.0 / overlap + 0.5))
 
 
+@leaf
+def refill_ns_of(lines, price_q10):
+    """Time to fetch lines at a price, saturated well inside int64."""
+    if price_q10 > 0 and lines > REFILL_PRODUCT_MOST // price_q10:
+        return REFILL_PRODUCT_MOST >> 10
+    return (lines * price_q10) >> 10
+
+
 @kernel
 def estimate_cycles(z, g, f, p, source, target):
     """The policy's estimate: nothing is warm, the latency is that of the distance class."""
@@ -73,7 +82,7 @@ def estimate_cycles(z, g, f, p, source, target):
     latency_ns = g[g[G.LATENCY_NS] + d]
     cycles = direct_cycles(z, g, f, d, latency_ns, target)
     if z[K.IS_CACHE] and d > 0:
-        refill_ns = (lines_of(z, g, f, p, source) * line_price_q10(z, g, f, p, latency_ns)) >> 10
+        refill_ns = refill_ns_of(lines_of(z, g, f, p, source), line_price_q10(z, g, f, p, latency_ns))
         cycles += refill_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
     return cycles
 
@@ -151,7 +160,7 @@ def charge(z, g, f, p, source, target):
         cold = lines - ((lines * warm_q16(z, g, p, target)) >> 16)
         z[row + P.REFILL_LINES] = cold
         z[row + P.REFILL_PRICE] = line_price_q10(z, g, f, p, latency_ns)
-        refill_ns = (cold * z[row + P.REFILL_PRICE]) >> 10
+        refill_ns = refill_ns_of(cold, z[row + P.REFILL_PRICE])
         cycles += refill_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
     z[N.REALISED_CYCLES] += cycles
     z[N.REALISED_BY_DISTANCE + d] += cycles

@@ -31,7 +31,7 @@ def memory_segment(z, g, f, p, c, reds):
     if z[row + P.REFILL_LINES] > 0 and reds > 0:
         lines = min(z[row + P.REFILL_LINES], max(1, touched))
         z[row + P.REFILL_LINES] -= lines
-        refill_ns = (lines * z[row + P.REFILL_PRICE]) >> 10
+        refill_ns = costs.refill_ns_of(lines, z[row + P.REFILL_PRICE])
         z[N.LINES_REFILLED] += lines
     base_ns = (reds * z[core(z, c) + C.BASE_Q20] + ROUND_UP_Q20) >> 20
     work_ns = (reds * costs.ns_per_reduction_q20(z, g, f, p, c) + ROUND_UP_Q20) >> 20

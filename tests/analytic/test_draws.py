@@ -42,7 +42,8 @@ FAMILIES = {
 def draws(kind: str, numbers: dict, count: int = COUNT) -> np.ndarray:
     """The first draws of a distribution for one key, as the kernel makes them."""
     step = sim.Step(op="run", draw=sim.Distribution(kind=kind, **numbers))
-    workload = sim.Workload(classes=(sim.ProcessClass(name="one", count=1, program=(step,)),))
+    classes = (sim.ProcessClass(name="one", count=1, program=(step,)),)
+    workload = sim.Workload(ns_per_reduction=1.0, classes=classes)
     tables = plan_of(machine(1, 1, 1), workload, [sim.Lane(sim.Policy())], sim.Simulation()).tables
     key = draw.mix(20_260_725, 4)
     values = [draw.sample(tables.whole, tables.real, 0, draw.mix(key, n)) for n in range(count)]
