@@ -1,5 +1,6 @@
 """The end of a sweep in the terminal: the recommended setting, what it gives, and where all of it is."""
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -124,25 +125,43 @@ def front_brief(found: Analysis, chosen: Recommendation) -> Table:
     front = found.front.filter(pl.col("point").is_in(chosen.points))
     title = f"Pareto front: {front.height} of {len(chosen.points)} points"
     table = Table(box=None, padding=(0, 1), header_style="dim", title=title, title_justify="left")
-    axes = [a for a in found.run.axes if is_policy_key(a) and a != "policy"][:AXES_SHOWN]
+    brief = thinned(front, chosen.point)
+    swept = [a for a in found.run.axes if is_policy_key(a) and a != "policy"]
+    axes = [a for a in swept if brief[a].n_unique() > 1][:AXES_SHOWN]
     metrics = [n for n in (*OBJECTIVES, TAIL_METRIC) if f"{n}_mean" in front.columns]
-    widest = max((len(str(p)) for p in front["policy"]), default=1) if "policy" in front.columns else 1
-    for name in ("", "policy", *[plain_name(a).replace("_", " ") for a in axes],
-                 *map(metric_title, metrics), "sure"):  # fmt: skip
-        is_text = name in ("", "policy")
-        justify: JustifyMethod = "left" if is_text else "right"
-        table.add_column(name, justify=justify, no_wrap=is_text, min_width=widest if is_text and name else 1)
-    for row in thinned(front, chosen.point).iter_rows(named=True):
+    titles = [
+        "",
+        "policy",
+        *[plain_name(a).replace("_", " ") for a in axes],
+        *map(metric_title, metrics),
+        "sure",
+    ]
+    rows, styles = [], []
+    for row in brief.iter_rows(named=True):
         share = row["front_probability"]
         picked = row["point"] == chosen.point
-        table.add_row(
-            "→" if picked else "", str(row.get("policy", "")),
-            *[plain(row[a]) if row[a] is not None else "-" for a in axes],
-            *[shown(n, row[f"{n}_mean"]) for n in metrics],
-            "n/a" if share is None else f"{share:.0%}",
-            style="bold green" if picked else "",
-        )  # fmt: skip
+        rows.append([
+            "→" if picked else "", str(row.get("policy", "")), *[compact(row[a]) for a in axes],
+            *[shown(n, row[f"{n}_mean"]).replace(" ", "") for n in metrics], "n/a" if share is None else f"{share:.0%}",
+        ])  # fmt: skip
+        styles.append("bold green" if picked else "")
+    for at, title in enumerate(titles):
+        # In a narrow terminal the words of a title may wrap, a number never.
+        justify: JustifyMethod = "left" if at < 2 else "right"
+        table.add_column(title, justify=justify, min_width=max((len(row[at]) for row in rows), default=1))
+    for cells, style in zip(rows, styles, strict=True):
+        table.add_row(*cells, style=style)
     return table
+
+
+def compact(value: float | None) -> str:
+    """A swept number in few characters: 250k, 4M; a dash for no limit."""
+    if value is None:
+        return "-"
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if unit <= abs(value) < math.inf:
+            return f"{value / unit:g}{letter}"
+    return plain(value)
 
 
 def thinned(front: pl.DataFrame, point: int) -> pl.DataFrame:
