@@ -142,7 +142,8 @@ def front_brief(found: Analysis, chosen: Recommendation) -> Table:
         picked = row["point"] == chosen.point
         rows.append([
             "→" if picked else "", str(row.get("policy", "")), *[compact(row[a]) for a in axes],
-            *[shown(n, row[f"{n}_mean"]).replace(" ", "") for n in metrics], "n/a" if share is None else f"{share:.0%}",
+            *[shown(n, row[f"{n}_mean"]).replace(" ", "") for n in metrics],
+            "n/a" if share is None else f"{share:.0%}",
         ])  # fmt: skip
         styles.append("bold green" if picked else "")
     for at, title in enumerate(titles):
