@@ -65,14 +65,16 @@ def end_activation(z, g, f, p):
     """Book sojourn, waiting and slowdown of the activation of p that ends now."""
     row = process(z, p)
     sojourn = z[S.NOW_NS] - z[row + P.START_NS]
-    slowdown = (sojourn << 10) // max(1, z[row + P.IDEAL_NS])
     z[N.ACTIVATIONS] += 1
     z[N.SOJOURN_SUM_NS] += sojourn
     z[N.WAITING_SUM_NS] += z[row + P.WAIT_NS]
-    z[N.SLOWDOWN_SUM_Q10] += slowdown
     z[z[S.HISTOGRAMS] + N.SOJOURN * N.HISTOGRAM_WIDTH + bucket(sojourn)] += 1
     z[z[S.HISTOGRAMS] + N.WAITING * N.HISTOGRAM_WIDTH + bucket(z[row + P.WAIT_NS])] += 1
-    z[z[S.HISTOGRAMS] + N.SLOWDOWN * N.HISTOGRAM_WIDTH + bucket(slowdown)] += 1
+    # without work there is no time alone to compare with: a reply that is only taken has no slowdown
+    if z[row + P.IDEAL_NS] > 0:
+        slowdown = (sojourn << 10) // z[row + P.IDEAL_NS]
+        z[N.SLOWDOWN_SUM_Q10] += slowdown
+        z[z[S.HISTOGRAMS] + N.SLOWDOWN * N.HISTOGRAM_WIDTH + bucket(slowdown)] += 1
 
 
 @kernel

@@ -65,7 +65,7 @@ ALL = [
     Metric("message_remote_share", "1", "messages that crossed a NUMA node", 0, 1, "low"),
     *spread("sojourn", "ns", "activation: ready to blocked, waiting or gone"),
     *spread("waiting", "ns", "ready but not running, in an activation"),
-    *spread("slowdown", "1", "sojourn / time alone on the fastest core"),
+    *spread("slowdown", "1", "sojourn / time alone on the fastest core, of activations that ran"),
     *counts("migrations_wake migrations_steal migrations_balance", "migrations by {}"),
     *counts(
         "migrations_same_core migrations_same_cluster migrations_same_node migrations_other_node",

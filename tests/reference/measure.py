@@ -69,8 +69,9 @@ class Measure:
     def end_activation(self, process, now: int) -> None:
         """Record an activation that ends now."""
         sojourn = now - process.activation_ns
-        slowdown = sojourn * 1024 // max(1, process.ideal_ns)
-        values = {"sojourn": sojourn, "waiting": process.waiting_ns, "slowdown": slowdown}
+        values = {"sojourn": sojourn, "waiting": process.waiting_ns}
+        if process.ideal_ns > 0:
+            values["slowdown"] = sojourn * 1024 // process.ideal_ns
         for name, value in values.items():
             self.histograms[name][histogram_bucket(value)] += 1
             self.sums[name] += value
