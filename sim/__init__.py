@@ -6,7 +6,8 @@ from sim.metrics.table import METRICS, Metric
 from sim.plan import Lane, plan_of
 from sim.simulate import Result, compile_kernels, simulate, simulate_logged
 from sim.spec.base import SpecError
-from sim.spec.cost import Cost
+from sim.spec.binding import Binding
+from sim.spec.cost import Cost, Power
 from sim.spec.policy import (
     Adaptive,
     Balancing,
@@ -18,8 +19,10 @@ from sim.spec.policy import (
     ProcessLimit,
     RateLimit,
     Stealing,
+    Triggers,
 )
 from sim.spec.simulation import Simulation
+from sim.spec.timeline import Change, Timeline
 from sim.spec.workload import (
     Affinity,
     Arrival,
@@ -30,6 +33,11 @@ from sim.spec.workload import (
     Step,
     Workload,
 )
+from sim.topology.beam_convert import beam_of, topology_of
+from sim.topology.beam_cpu import BeamCpu, BeamTopology
+from sim.topology.beam_sct import format_ids, format_sct, parse_sct
+from sim.topology.beam_term import format_term, parse_term
+from sim.topology.bind_order import BIND_ATOMS, BIND_TYPES, bind_order, scheduler_map
 from sim.topology.errors import TopologyError
 from sim.topology.model import DistanceClass, Topology
 from sim.workload.replay import (
@@ -45,11 +53,14 @@ from sim.workload.replay import (
 )
 
 __all__ = [
-    "METRICS", "NO_EDGE", "NO_PEER", "ROW_COUNT_MAX", "VALUE_MAX", "WORKING_SET_MIN_BYTES",
-    "Adaptive", "Affinity", "Arrival", "Balancing", "BurstLimit", "Cost", "Decision",
-    "DistanceClass", "Distribution", "Lane", "LaneStatus", "Limits", "Memory", "Metric",
-    "Placement", "Policy", "ProcessClass", "ProcessLimit", "RateLimit", "Replay", "ReplayOp",
-    "ReplayTrace", "Result", "Simulation", "SpecError", "Stealing", "Step", "Topology",
-    "TopologyError", "TraceError", "Workload", "compile_kernels", "plan_of", "replay_stuck",
-    "simulate", "simulate_logged", "source_digest",
+    "BIND_ATOMS", "BIND_TYPES", "METRICS", "NO_EDGE", "NO_PEER", "ROW_COUNT_MAX", "VALUE_MAX",
+    "WORKING_SET_MIN_BYTES", "Adaptive", "Affinity", "Arrival", "Balancing", "BeamCpu",
+    "BeamTopology", "Binding", "BurstLimit", "Change", "Cost", "Decision", "DistanceClass",
+    "Distribution", "Lane", "LaneStatus", "Limits", "Memory", "Metric", "Placement", "Policy",
+    "Power", "ProcessClass", "ProcessLimit", "RateLimit", "Replay", "ReplayOp", "ReplayTrace",
+    "Result", "Simulation", "SpecError", "Stealing", "Step", "Timeline", "Topology",
+    "TopologyError", "TraceError", "Triggers", "Workload", "beam_of", "bind_order",
+    "compile_kernels", "format_ids", "format_sct", "format_term", "parse_sct", "parse_term",
+    "plan_of", "replay_stuck", "scheduler_map", "simulate", "simulate_logged", "source_digest",
+    "topology_of",
 ]  # fmt: skip

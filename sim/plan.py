@@ -11,6 +11,7 @@ from sim.layout import step as T
 from sim.magnitude import check_magnitude
 from sim.programs import ProgramTables, program_of, replay_program
 from sim.spec.base import SpecError
+from sim.spec.binding import Binding
 from sim.spec.cost import Cost
 from sim.spec.policy import Policy
 from sim.spec.simulation import Simulation
@@ -33,6 +34,7 @@ class Lane:
     cost: Cost = Cost()
     seed: int = 1
     replicate: int = 0
+    binding: Binding = Binding()
 
 
 class Plan(NamedTuple):

@@ -9,7 +9,10 @@ BLOCK    wake-up time in ns, 0            | SPAWN    child's slot or NONE, 0
 WAIT     state (WAITING, CALLING, EDGE), 0| ADJUST   threshold Q16, balancing period in ns (core, process -1)
 EXIT     0, 0                             | WINDOW   number of the window, 0 (core, process -1)
 WAKE     proposed core, 0                 | MIGRATE  source core, mechanism (core = target)
-                                          | DENY     source core, reason (core = target)
+TIMELINE entry, operation (core, process -1) | DENY  source core, reason (core = target)
+AFFINITY type, 1 done or 0 refused        | REBIND   new hardware core, old one (process -1)
+GC       1 if major, length in ns         | STALL    hardware core, 0 (process -1)
+OFFLINE  hardware core, cause (process -1)| ONLINE   hardware core, cause (process -1)
 """
 
 from sim.kernels.jit import kernel, leaf
@@ -18,6 +21,7 @@ from sim.layout import parameter as K
 
 ARRIVE, DISPATCH, PREEMPT, BLOCK, WAIT, EXIT, WAKE, MIGRATE, DENY = 1, 2, 3, 4, 5, 6, 7, 8, 9
 SEGMENT, IDLE, SEND, SPAWN, ADJUST, WINDOW = 10, 11, 12, 13, 14, 15
+TIMELINE, AFFINITY, REBIND, GC, STALL, OFFLINE, ONLINE = 16, 17, 18, 19, 20, 21, 22
 
 
 @kernel

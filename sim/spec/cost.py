@@ -2,9 +2,24 @@
 
 from dataclasses import dataclass
 
-from sim.spec.base import Spec, SpecError, choice, number, other
+from sim.spec.base import Spec, SpecError, choice, number, other, part
 
 KINDS = ("flat", "cache")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Power(Spec):
+    """Power of one hardware core by type; E cores are those whose type's name begins with E.
+
+    Active power goes with (frequency / nominal)^frequency_exponent; see sim/DESIGN.md §16.
+    """
+
+    performance_active_mw: int = number(5000, 0, 10**6, "a busy P core", unit="mW")
+    performance_idle_mw: int = number(500, 0, 10**6, "an idle P core", unit="mW")
+    efficiency_active_mw: int = number(1000, 0, 10**6, "a busy E core", unit="mW")
+    efficiency_idle_mw: int = number(100, 0, 10**6, "an idle E core", unit="mW")
+    off_mw: int = number(0, 0, 10**6, "a core that is offline", unit="mW")
+    frequency_exponent: int = number(3, 0, 3, "3 = voltage follows frequency, 1 = it does not")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +45,12 @@ class Cost(Spec):
     remote_access_cycles: int = number(350, 0, 10**6, "flat: one remote access", unit="cycles")
     numa_crossing_cycles: int = number(1000, 0, 10**9, "flat: leaving the node", unit="cycles")
     sync_lines: int = number(3, 0, 1000, "cache: cache-line transfers of a run-queue move")
+    shared_cache: bool = other("cache: leaving a cluster loses what its shared cache held", default=True)
+    line_homes: bool = other("cache: lines whose memory is on another node cost more", default=True)
+    batch_share: float = number(0.3, 0.0, 1.0, "direct cost of the later ones of a batch, as a share")
     remote_memory: bool = other("heap far from its node slows memory-bound work", default=True)
     message_cycles: tuple[int, ...] = other("a message, paid by its sender", default=(0, 0, 0, 0))
+    power: Power = part(Power, "power by core type")
 
     def check(self) -> None:
         for name in ("synchronisation_cycles", "misses", "remote_accesses", "message_cycles"):

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from sim.spec.base import Spec, SpecError, choice, number, other, part
 
 PLACEMENTS_SPAWN = ("parent", "round_robin", "random", "least_loaded", "best_of", "numa_local")
-PLACEMENTS_WAKE = ("last", "round_robin", "random", "least_loaded", "best_of", "numa_local")
+PLACEMENTS_WAKE = ("last", "round_robin", "random", "least_loaded", "best_of", "numa_local", "preferred")
 VICTIMS = ("off", "random", "nearest", "longest")
 AMOUNTS = ("one", "half", "batch")
 SCOPES = ("machine", "hierarchical")
-DECISIONS = ("cost_benefit", "always")
+DECISIONS = ("cost_benefit", "always", "remaining_life")
+REMAINING = ("class_mean", "step", "age")
 ADAPTIVE = ("off", "feedback")
 
 SECOND_NS = 1_000_000_000
@@ -51,15 +52,23 @@ class Balancing(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision(Spec):
-    """The test that a migration must pass: benefit > cost x threshold_factor (design §2.7)."""
+    """The test that a migration must pass: benefit > cost x threshold_factor (sim/DESIGN.md §8)."""
 
-    rule: str = choice("cost_benefit", DECISIONS, "always = every candidate passes this test")
+    rule: str = choice(
+        "cost_benefit", DECISIONS, "always = no test; remaining_life = the process's age must pay the cost"
+    )
+    remaining: str = choice("class_mean", REMAINING, "expected remaining work that gains speed")
+    waiting_weight: float = number(1.0, 0.0, 64.0, "weight of the waiting time saved")
+    speed_weight: float = number(1.0, 0.0, 64.0, "weight of the speed gained on the remaining work")
+    utilisation_weight: float = number(0.0, 0.0, 64.0, "weight of the difference in utilisation of the cores")
+    cpu_bound_factor: float = number(1.0, 0.0, 1e4, "multiplies threshold_factor, CPU-bound processes")
+    io_bound_factor: float = number(1.0, 0.0, 1e4, "multiplies threshold_factor, I/O-bound processes")
     same_core_factor: float = number(1.0, 0.0, 1e4, "multiplies threshold_factor, SMT sibling")
     same_cluster_factor: float = number(1.0, 0.0, 1e4, "multiplies threshold_factor, same cluster")
     same_node_factor: float = number(1.0, 0.0, 1e4, "multiplies threshold_factor, other cluster in the node")
     other_node_factor: float = number(1.0, 0.0, 1e4, "multiplies threshold_factor, other NUMA node")
     preferred_bonus_cycles: int = number(
-        2000, 0, 10**9, "benefit of entering (cost of leaving) a preferred mask", unit="cycles"
+        2000, 0, 10**9, "benefit of entering (cost of leaving) a preferred mask or core", unit="cycles"
     )
 
 
@@ -82,6 +91,10 @@ class ProcessLimit(Spec):
     max_migrations: int | None = number(None, 0, 1_000_000, "migrations in the window", optional=True)
     window_ns: int | None = number(None, 1, DAY_NS, "null = its lifetime", optional=True, unit="ns")
     min_interval_ns: int = number(0, 0, DAY_NS, "least time between two migrations", unit="ns")
+    return_window_ns: int = number(
+        1_000_000, 0, DAY_NS, "going back to the core last left within this time is a return", unit="ns"
+    )
+    forbid_return: bool = other("refuse returns (no ping-pong); they are counted in any case", default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +138,17 @@ class Limits(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Triggers(Spec):
+    """What may cause a migration; each off switch leaves processes where they are."""
+
+    load_imbalance: bool = other("stealing and balancing", default=True)
+    blocking: bool = other("a process that blocked and wakes may be placed elsewhere", default=True)
+    affinity_change: bool = other("a process that its new affinity excludes leaves at once", default=True)
+    core_failure: bool = other("processes leave a core that fails", default=True)
+    power: bool = other("processes leave a core that is powered down", default=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Policy(Spec):
     """One migration policy. `migrate: false` forbids every migration (the policy `none`)."""
 
@@ -137,6 +161,7 @@ class Policy(Spec):
     decision: Decision = part(Decision, "the cost-benefit test")
     adaptive: Adaptive = part(Adaptive, "feedback")
     limits: Limits = part(Limits, "rate limits")
+    triggers: Triggers = part(Triggers, "causes of migration, each with its switch")
 
     def check(self) -> None:
         if 10_000 < self.threshold_factor < float("inf"):

@@ -20,12 +20,15 @@ NEEDS = {
     "weibull": {"mean", "shape"},
     "empirical": {"values"},
 }
-OPS = ("run", "block", "send", "receive", "call", "reply", "spawn", "exit")
+OPS = ("run", "block", "send", "receive", "call", "reply", "spawn", "exit", "affinity")
 PICKS = ("random", "same", "next", "group", "sender", "parent")
 ARRIVALS = ("none", "poisson", "deterministic", "on_off")
 STARTS = ("spread", "first", "random")
 PRIORITIES = ("max", "high", "normal", "low")
-AFFINITIES = ("none", "preferred", "strict")
+AFFINITIES = ("inherit", "none", "preferred", "strict", "dynamic")
+SPAWN_AFFINITIES = ("class", "inherit", "none")
+PATTERNS = {"dependent": 1.0, "mixed": 8.0, "streaming": 30.0}
+BOUNDS = ("auto", "cpu", "io")
 LARGEST_DRAW = 2**40
 
 
@@ -72,6 +75,37 @@ class Distribution(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Affinity(Spec):
+    """Where a process may or would rather run (sim/DESIGN.md §13).
+
+    inherit   : as its parent at the spawn; none without a parent
+    none      : anywhere
+    preferred : rather in the mask, and on the preferred core
+    strict    : only in the mask
+    dynamic   : as preferred, but the preferred core follows the process wherever it migrates
+
+    `cores` is a list like "0-3,8", or "type:P", "node:0", "cluster:2", "package:1", comma-separated.
+    """
+
+    type: str = choice("inherit", AFFINITIES, "strict never leaves the mask; preferred would rather not")
+    cores: str | None = other("the mask", default=None)
+    preferred_core: int | None = number(None, 0, 4095, "hardware core it would rather be on", optional=True)
+    max_migrations: int | None = number(None, 0, 1_000_000, "of one process, in its lifetime", optional=True)
+
+    def check(self) -> None:
+        takes = self.type in ("preferred", "strict", "dynamic")
+        needs = self.type == "strict" or (self.type == "preferred" and self.preferred_core is None)
+        if needs and self.cores is None or not takes and self.cores is not None:
+            raise SpecError(
+                "cores",
+                self.cores,
+                f"{'a list of cores' if takes else 'left out'} for type {self.type}",
+            )
+        if self.preferred_core is not None and not takes:
+            raise SpecError("preferred_core", self.preferred_core, f"left out for type {self.type}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step(Spec):
     """One step of a program."""
 
@@ -80,6 +114,9 @@ class Step(Spec):
     to: str | None = other("send, call, spawn: a class", default=None)
     pick: str = choice("random", PICKS, "which member of the class")
     count: int = number(1, 1, 10_000, "messages or children, or messages to receive")
+    affinity: "Affinity | str | None" = other(
+        "affinity: the new Affinity of the process; spawn: class (default), inherit or none", default=None
+    )
 
     def check(self) -> None:
         if (self.draw is not None) != (self.op in ("run", "block")):
@@ -91,6 +128,14 @@ class Step(Spec):
             raise SpecError(
                 "to", self.to, f"{'a class name' if named else 'left out'} for op {self.op}, pick {self.pick}"
             )
+        if self.op == "affinity" and (
+            not isinstance(self.affinity, Affinity) or self.affinity.type == "inherit"
+        ):
+            raise SpecError("affinity", self.affinity, "an Affinity of another type than inherit")
+        if self.op == "spawn" and self.affinity not in (None, *SPAWN_AFFINITIES):
+            raise SpecError("affinity", self.affinity, "one of " + ", ".join(SPAWN_AFFINITIES))
+        if self.op not in ("affinity", "spawn") and self.affinity is not None:
+            raise SpecError("affinity", self.affinity, f"left out for op {self.op}")
         if self.op == "call" and self.pick == "sender":
             raise SpecError(
                 "pick", self.pick, "one of " + ", ".join(PICKS[:4]), "answer a caller with op: reply"
@@ -114,32 +159,24 @@ class Arrival(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Affinity(Spec):
-    """Where the processes of a class may or would rather run.
-
-    `cores` is a list like "0-3,8", or "type:P", "node:0", "cluster:2", "package:1", comma-separated.
-    """
-
-    type: str = choice("none", AFFINITIES, "strict never leaves the mask; preferred would rather not")
-    cores: str | None = other("the mask", default=None)
-
-    def check(self) -> None:
-        if (self.cores is not None) != (self.type != "none"):
-            raise SpecError(
-                "cores",
-                self.cores,
-                f"{'a list of cores' if self.type != 'none' else 'left out'} for type {self.type}",
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Memory(Spec):
     """What a process keeps in caches and memory."""
 
     working_set_bytes: int = number(2616, 0, 2**40, "bytes touched again and again", unit="bytes")
     intensity: float = number(0.2, 0.0, 1.0, "share of run time that waits for memory")
     lines_per_reduction: float = number(0.5, 0.0, 64.0, "cache lines touched a reduction")
-    overlap: float = number(8.0, 1.0, 64.0, "misses in flight: 1 dependent, 8 mixed, 20-40 streaming")
+    pattern: str = choice("mixed", tuple(PATTERNS), "of access: fixes how many misses overlap")
+    overlap: float | None = number(None, 1.0, 64.0, "misses in flight, instead of pattern", optional=True)
+    heap_words: int = number(233, 1, 2**37, "young heap, 8-byte words: a collection when it is full")
+    words_per_reduction: float = number(0.0, 0.0, 64.0, "words allocated a reduction; 0 = no collections")
+    survivors: float = number(0.5, 0.0, 1.0, "share of the young heap that a collection copies")
+    old_share: float = number(0.3, 0.0, 1.0, "share of memory accesses that go to the old heap")
+    fullsweep_after: int = number(65535, 1, 65535, "every how many collections one is major")
+
+    @property
+    def misses_in_flight(self) -> float:
+        """Overlap of cache misses: as given, or that of the pattern (1 dependent, 8 mixed, 30 streaming)."""
+        return PATTERNS[self.pattern] if self.overlap is None else self.overlap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +189,7 @@ class ProcessClass(Spec):
     start: str = choice("spread", STARTS, "first core of a process without a parent")
     group_size: int = number(1, 1, 1_000_000, "members i // group_size are peers (pick: group)")
     priority: str = choice("normal", PRIORITIES, "of its run queue")
+    bound: str = choice("auto", BOUNDS, "CPU-bound or I/O-bound; auto = by its program")
     affinity: Affinity = part(Affinity, "mask and type")
     memory: Memory = part(Memory, "memory")
     program: tuple[Step, ...] = other("steps, in a loop unless they end with exit")
@@ -209,6 +247,7 @@ class Replay(Spec):
     stagger_ns: int = number(10_000_000, 0, DAY_NS, "copies start within this time", unit="ns")
     memory: Memory = part(Memory, "intensity, density and overlap (the working set is the trace's)")
     affinity: Affinity = part(Affinity, "mask and type of every process")
+    bound: str = choice("auto", BOUNDS, "CPU-bound or I/O-bound; auto = io")
 
     def check(self) -> None:
         if (self.copies is None) == (self.load is None):
