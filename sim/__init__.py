@@ -1,6 +1,7 @@
 """Coreshift's simulator of BEAM-style schedulers: topology, workload and policies in, columns out."""
 
 from sim.cache import source_digest
+from sim.layout.counter import MECHANISMS, REASONS
 from sim.layout.status import LaneStatus
 from sim.metrics.table import METRICS, Metric
 from sim.plan import Lane, plan_of
@@ -35,7 +36,7 @@ from sim.spec.workload import (
 )
 from sim.topology.beam_convert import beam_of, topology_of
 from sim.topology.beam_cpu import BeamCpu, BeamTopology
-from sim.topology.beam_sct import format_ids, format_sct, parse_sct
+from sim.topology.beam_sct import format_ids, format_sct, parse_ids, parse_sct
 from sim.topology.beam_term import format_term, parse_term
 from sim.topology.bind_order import BIND_ATOMS, BIND_TYPES, bind_order, scheduler_map
 from sim.topology.errors import TopologyError
@@ -53,14 +54,14 @@ from sim.workload.replay import (
 )
 
 __all__ = [
-    "BIND_ATOMS", "BIND_TYPES", "METRICS", "NO_EDGE", "NO_PEER", "ROW_COUNT_MAX", "VALUE_MAX",
+    "BIND_ATOMS", "BIND_TYPES", "MECHANISMS", "METRICS", "REASONS", "NO_EDGE", "NO_PEER", "ROW_COUNT_MAX", "VALUE_MAX",
     "WORKING_SET_MIN_BYTES", "Adaptive", "Affinity", "Arrival", "Balancing", "BeamCpu",
     "BeamTopology", "Binding", "BurstLimit", "Change", "Cost", "Decision", "DistanceClass",
     "Distribution", "Lane", "LaneStatus", "Limits", "Memory", "Metric", "Placement", "Policy",
     "Power", "ProcessClass", "ProcessLimit", "RateLimit", "Replay", "ReplayOp", "ReplayTrace",
     "Result", "Simulation", "SpecError", "Stealing", "Step", "Timeline", "Topology",
     "TopologyError", "TraceError", "Triggers", "Workload", "beam_of", "bind_order",
-    "compile_kernels", "format_ids", "format_sct", "format_term", "parse_sct", "parse_term",
+    "compile_kernels", "format_ids", "format_sct", "format_term", "parse_ids", "parse_sct", "parse_term",
     "plan_of", "replay_stuck", "scheduler_map", "simulate", "simulate_logged", "source_digest",
     "topology_of",
 ]  # fmt: skip

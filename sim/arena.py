@@ -4,10 +4,12 @@ import numpy as np
 
 from sim.layout import core as C
 from sim.layout import counter as N
+from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import step as T
+from sim.layout import table as G
 from sim.layout.sentinel import TIME_NEVER_NS, TIME_PAST_NS
 from sim.plan import Plan
 
@@ -16,6 +18,7 @@ MAIL_PER_PROCESS = 4
 MAIL_LEAST = 65_536
 MAIL_WIDTH = 4
 LOG_WIDTH = 6
+DECISION_WIDTH = 12
 LINE = 8  # int64 in a cache line: rows that are touched together begin on one
 
 
@@ -46,11 +49,13 @@ class Arena:
     def __init__(self, plan: Plan, log_capacity: int = 0) -> None:
         tables, table = plan.tables, plan.parameters
         self.plan = plan
-        self.num_cores, self.words = tables.cores.shape[0], tables.sets.shape[1]
+        self.num_cores = int(table[:, at(K.NUM_CORES)].max())
+        self.words = (self.num_cores + 63) // 64
         self.slots = slots_needed(plan)
         self.leaves = max(2, 1 << (self.num_cores - 1).bit_length())
         self.copies = max(1, int(table[0, at(K.COPIES)]))
         self.log_capacity = log_capacity
+        self.decision_capacity = int(table[0, at(K.DECISION_CAPACITY)])
         self.ring = {name: max(1, int(table[:, at(column)].max())) for name, column in (
             ("core", K.CORE_COUNT), ("system", K.SYSTEM_COUNT), ("storm", K.STORM_COUNT),
         )}  # fmt: skip
@@ -72,8 +77,11 @@ class Arena:
         tables, n, words = self.plan.tables, self.num_cores, self.words
         return {
             S.EVENTS: self.leaves, S.TREE: self.leaves, S.READY_RING: n,
-            S.IDLE_SET: words, S.BACKLOG: words, S.SCRATCH: words,
-            S.ALL_CORES: tables.sets.size,
+            S.IDLE_SET: words, S.BACKLOG: words, S.SCRATCH: words, S.ONLINE_SET: words,
+            S.ALL_CORES: tables.sets.shape[0] * words,
+            S.HARDWARE: tables.hardware.size,
+            S.FOOTPRINTS: tables.num_smt, S.SHARED_FOOTPRINTS: tables.num_clusters,
+            S.NODE_USED: tables.num_nodes, S.NODE_CAPACITY: tables.num_nodes,
             S.MASK_WAITING: tables.num_masks,
             S.CORE_RINGS: n * self.ring["core"],
             S.SYSTEM_RING: self.ring["system"], S.STORM_RING: self.ring["storm"],
@@ -82,6 +90,7 @@ class Arena:
             S.EDGES: self.copies * self.edge_words,
             S.REPLAY_SLOTS: self.copies * tables.num_trace,
             S.LOG: LOG_WIDTH * self.log_capacity,
+            S.DECISIONS: DECISION_WIDTH * self.decision_capacity,
             S.HEAP: 2 * (self.slots + tables.num_classes + 1),
             S.PROCESSES: self.slots * P.WIDTH,
             S.PROCESS_RINGS: self.slots * P.RING if has_process_rings else 0,
@@ -92,27 +101,61 @@ class Arena:
         """A view of the first `size` numbers of a part."""
         return self.z[self.base[name] : self.base[name] + size]
 
-    def clear(self, row: np.ndarray) -> None:
-        """Make the arena that of time 0 for the lane whose parameters are `row`.
+    def clear(self, index: int) -> None:
+        """Make the arena that of time 0 for lane `index` of the plan.
 
         The parts that grow with use (heap, processes, messages) keep what the last lane left: the kernel
         writes each of their rows before it reads it.
         """
-        z, tables = self.z, self.plan.tables
+        z, tables, row = self.z, self.plan.tables, self.plan.parameters[index]
         z[: self.base[S.HEAP]] = 0
         z[K.BASE : K.BASE + row.shape[0]] = row
-        z[K.CORES : K.CORES + tables.cores.size] = tables.cores.ravel()
-        cores = self.cores()
-        cores[:, [C.PROCESS, C.LAST_SERIAL]] = C.NONE
-        cores[:, C.FIRST : C.LAST + C.LEVELS] = C.NONE
-        self.part(S.ALL_CORES, tables.sets.size)[:] = tables.sets.ravel()
-        self.part(S.IDLE_SET, self.words)[:] = tables.sets[0]
+        self.num_now = int(row[at(K.NUM_CORES)])
+        self.clear_hardware()
+        self.clear_cores(self.plan.maps[index])
+        self.part(S.NODE_CAPACITY, tables.num_nodes)[:] = self.plan.node_capacity
+        self.clear_classes()
         self.part(S.REPLAY_SLOTS, self.copies * tables.num_trace)[:] = P.NONE
         self.part(S.CORE_RINGS, self.num_cores * self.ring["core"])[:] = TIME_PAST_NS
         self.part(S.SYSTEM_RING, self.ring["system"])[:] = TIME_PAST_NS
         self.part(S.STORM_RING, self.ring["storm"])[:] = TIME_PAST_NS
         self.clear_events()
         self.set_scalars(row)
+
+    def clear_hardware(self) -> None:
+        """Hardware cores: open, at their nominal frequency."""
+        hardware = self.hardware()
+        hardware[:] = self.plan.tables.hardware
+        hardware[:, [H.HOLDER, H.FIRST_WAITER, H.LAST_WAITER]] = C.NONE
+        slow = hardware[:, H.IS_EFFICIENCY] == 1
+        hardware[:, H.ACTIVE_MW] = np.where(slow, self.z[K.E_ACTIVE_MW], self.z[K.P_ACTIVE_MW])
+
+    def clear_cores(self, places: np.ndarray) -> None:
+        """Schedulers: IDLE, each on its hardware core, and the sets of them that follow from that."""
+        cores, hardware = self.cores(), self.hardware()
+        on = places[:, 0]
+        cores[:, C.BASE_Q20 : C.BASE_Q20 + C.FACTS] = hardware[on, : C.FACTS]
+        cores[:, C.HARDWARE], cores[:, C.PINNED] = on, places[:, 1]
+        cores[:, [C.PROCESS, C.LAST_SERIAL, C.NEXT_HARDWARE, C.NEXT_WAITER]] = C.NONE
+        cores[:, C.FIRST : C.LAST + C.LEVELS] = C.NONE
+        np.add.at(hardware[:, H.OCCUPANTS], on, 1)
+        sets = self.plan.tables.sets
+        here = (sets[:, on >> 6] >> (on & 63)) & 1
+        bits = np.zeros((sets.shape[0], 64 * self.words), np.uint8)
+        bits[:, : on.shape[0]] = here
+        packed = np.packbits(bits, axis=1, bitorder="little").view(np.int64)
+        self.part(S.ALL_CORES, packed.size)[:] = packed.ravel()
+        self.part(S.IDLE_SET, self.words)[:] = packed[0]
+        self.part(S.ONLINE_SET, self.words)[:] = packed[0]
+
+    def clear_classes(self) -> None:
+        """Classes: nothing created yet, their affinity that of the table."""
+        whole, tables = self.plan.tables.whole, self.plan.tables
+        rows = whole[whole[G.CLASSES] :][: tables.num_classes * T.CLASS_WIDTH].reshape(-1, T.CLASS_WIDTH)
+        state = self.part(S.CLASS_STATE, tables.num_classes * T.CLASS_STATE_WIDTH)
+        now = state.reshape(-1, T.CLASS_STATE_WIDTH)
+        now[:, [T.NOW_MASK, T.NOW_AFFINITY]] = rows[:, [T.MASK, T.AFFINITY]]
+        now[:, [T.NOW_PREFERRED, T.NOW_MAX]] = rows[:, [T.PREFERRED, T.MAX_MIGRATIONS]]
 
     def clear_events(self) -> None:
         """No core has an event; the winner of every match is its lowest core."""
@@ -136,10 +179,15 @@ class Arena:
         z[S.WORDS], z[S.LEAVES] = words, self.leaves
         z[S.NUM_CLUSTERS], z[S.NUM_NODES] = tables.num_clusters, tables.num_nodes
         z[S.NUM_MASKS], z[S.NUM_TRACE] = tables.num_masks, tables.num_trace
+        z[S.NUM_SETS] = tables.sets.shape[0]
         z[S.CORE_RING_SIZE], z[S.EDGE_WORDS] = self.ring["core"], self.edge_words
         z[S.MAIL_SIZE] = MAIL_PER_PROCESS * self.slots + MAIL_LEAST
-        z[S.LOG_SIZE] = self.log_capacity
-        z[S.NUM_IDLE] = self.num_cores
+        z[S.LOG_SIZE], z[S.DECISIONS_SIZE] = self.log_capacity, self.decision_capacity
+        z[S.NUM_IDLE] = self.num_now
+        z[S.UNTIL_NS] = row[at(K.HORIZON_NS)]
+        first = tables.whole[tables.whole[G.TIMELINE] + T.WHEN_NS]
+        z[S.NEXT_ENTRY_NS] = first if tables.num_entries else TIME_NEVER_NS
+        z[S.NEXT_REBIND_NS] = row[at(K.REBIND_PERIOD_NS)] or TIME_NEVER_NS
         z[S.FREE_FIRST] = z[S.MAIL_FREE] = P.NONE
         z[S.FACTOR_Q16] = row[at(K.FACTOR_Q16)]
         z[S.BALANCE_PERIOD_NS] = row[at(K.BALANCE_PERIOD_NS)]
@@ -150,8 +198,17 @@ class Arena:
         z[S.COOLDOWN_UNTIL_NS] = TIME_PAST_NS
 
     def cores(self) -> np.ndarray:
-        """The core rows, int64 (core, core.WIDTH)."""
-        return self.z[K.CORES : K.CORES + self.num_cores * C.WIDTH].reshape(self.num_cores, C.WIDTH)
+        """The rows of the lane's schedulers, int64 (core, core.WIDTH)."""
+        return self.z[K.CORES : K.CORES + self.num_now * C.WIDTH].reshape(self.num_now, C.WIDTH)
+
+    def hardware(self) -> np.ndarray:
+        """The rows of hardware cores, int64 (hardware core, hardware.WIDTH)."""
+        return self.part(S.HARDWARE, self.plan.tables.hardware.size).reshape(-1, H.WIDTH)
+
+    def decisions(self) -> np.ndarray:
+        """The rows of the decision log that were kept, int64 (row, 12)."""
+        count = min(int(self.z[S.DECISIONS_COUNT]), self.decision_capacity)
+        return self.part(S.DECISIONS, DECISION_WIDTH * count).reshape(count, DECISION_WIDTH).copy()
 
     def counters(self) -> dict[str, int]:
         """Every counter by name."""

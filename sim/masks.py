@@ -25,28 +25,34 @@ def words_of(chosen: np.ndarray) -> np.ndarray:
     return words
 
 
-def group_of(topology: Topology, kind: str, name: str, where: str) -> np.ndarray:
-    """The cores of a type, node, cluster or package, bool (core,)."""
+def group_of(topology: Topology, kind: str, name: str, where: str, lenient: bool) -> np.ndarray:
+    """The cores of a type, node, cluster or package, bool (core,); none at all if `lenient` and unknown."""
+    nothing = np.zeros(topology.num_cores, bool)
     if kind == "type":
         if name not in topology.core_type_names:
+            if lenient:
+                return nothing
             raise SpecError(where, f"type:{name}", "type: one of " + ", ".join(topology.core_type_names))
         return np.asarray(topology.core_type == topology.core_type_names.index(name))
     ids = {"node": topology.core_node, "cluster": topology.core_cluster, "package": topology.core_package}[
         kind
     ]
     if not name.isdigit() or int(name) > int(ids.max()):
+        if lenient and name.isdigit():
+            return nothing
         raise SpecError(where, f"{kind}:{name}", f"{kind}: 0 to {int(ids.max())}")
     return np.asarray(ids == int(name))
 
 
-def mask_words(topology: Topology, text: str, where: str) -> np.ndarray:
-    """Words of the mask that `text` describes on this machine, uint64 (word,).
+def chosen_cores(topology: Topology, text: str, where: str, *, lenient: bool = False) -> np.ndarray:
+    """The cores that `text` names on this machine, bool (core,); perhaps none.
+
+    `lenient` leaves out what this machine does not have, for masks that are checked at run time.
 
     Raises
     ------
-    SpecError for a text that cannot be read, and for a mask that is empty or names no core of this
-    machine; cores beyond the machine are refused too, because a policy that was meant for them would
-    silently change its meaning.
+    SpecError for a text that cannot be read, and, unless lenient, for cores beyond the machine: a policy
+    that was meant for them would silently change its meaning
     """
     chosen = np.zeros(topology.num_cores, bool)
     if not isinstance(text, str) or len(text) > 10_000:
@@ -54,10 +60,10 @@ def mask_words(topology: Topology, text: str, where: str) -> np.ndarray:
     for item in (part.strip() for part in text.split(",")):
         group, span = GROUP.match(item), ITEM.match(item)
         if group:
-            chosen |= group_of(topology, group[1], group[2], where)
+            chosen |= group_of(topology, group[1], group[2], where, lenient)
         elif span:
             first, last = int(span[1]), int(span[2] or span[1])
-            if first > last or last >= topology.num_cores:
+            if first > last or (last >= topology.num_cores and not lenient):
                 raise SpecError(
                     where,
                     text,
@@ -66,7 +72,18 @@ def mask_words(topology: Topology, text: str, where: str) -> np.ndarray:
             chosen[first : last + 1] = True
         else:
             raise SpecError(where, text, ALLOWED)
-    if not chosen.any():
+    return chosen
+
+
+def mask_words(topology: Topology, text: str, where: str, *, lenient: bool = False) -> np.ndarray:
+    """Words of the mask that `text` describes on this machine, uint64 (word,).
+
+    Raises
+    ------
+    SpecError as chosen_cores; and, unless lenient, for a mask without a core
+    """
+    chosen = chosen_cores(topology, text, where, lenient=lenient)
+    if not chosen.any() and not lenient:
         raise SpecError(
             where, text, "a mask with at least one core of this machine", "name a core, type or node it has"
         )

@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 
-from sim.layout import core as C
+from sim.layout import hardware as H
 from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import step as T
 from sim.programs import ProgramTables
+from sim.spec import binding as binding_names
 from sim.spec import policy as names
 from sim.spec.base import SpecError
+from sim.spec.binding import Binding
 from sim.spec.cost import Cost
 from sim.spec.policy import Limits, Policy, RateLimit
 from sim.spec.simulation import Simulation
@@ -70,26 +72,46 @@ def shared_row(
     row[K.QUEUE_CAPACITY] = optional(simulation.queue_capacity)
     row[K.MAX_PROCESSES] = simulation.max_processes
     row[K.MAX_EVENTS] = simulation.max_events
-    row[K.FASTEST_Q20] = tables.cores[:, C.BASE_Q20].min()
+    row[K.MAILBOX_CAPACITY] = optional(simulation.mailbox_capacity)
+    row[K.FASTEST_Q20] = tables.hardware[:, H.BASE_Q20].min()
     levels = program.classes[:, T.LEVEL]
     row[K.QUEUE_RULE] = int(bool((levels != 2).any() or program.classes[:, T.LOW].any()))
-    row[K.HAS_MASKS] = int(bool((program.classes[:, T.AFFINITY] == 2).any()))
+    row[K.HAS_MASKS] = int(tables.has_masks)
+    row[K.HAS_PREFERRED] = int(tables.has_preferred)
+    row[K.HAS_GC] = int(bool((program.classes[:, T.WORDS_Q16] > 0).any()))
+    row[K.HAS_MEMORY] = int(node_capacity(topology, simulation) is not None)
     row[K.IS_REPLAY] = int(is_replay)
     row[K.HAS_PAIRS] = int(topology.core_latency_ns is not None)
-    row[K.NUM_CORES] = topology.num_cores
+    row[K.NUM_HARDWARE] = topology.num_cores
     row[K.NUM_CLASSES] = program.classes.shape[0]
     row[K.COPIES] = program.classes[0, T.GROUP_SIZE] if is_replay else 0
     row[K.LINE_BYTES] = topology.cache_line_bytes
     return row.values
 
 
+def node_capacity(topology: Topology, simulation: Simulation) -> np.ndarray | None:
+    """Bytes of memory of each node, int64 (node,); None without a limit (DESIGN §14)."""
+    known = np.asarray(topology.node_memory_bytes)
+    if simulation.node_memory_bytes is None:
+        return known if known.any() else None
+    has_memory = known > 0 if known.any() else np.ones(known.shape, bool)
+    return np.where(has_memory, simulation.node_memory_bytes, 0).astype(np.int64)
+
+
 def set_parts(row: Row, policy: Policy) -> None:
     """Placement, stealing and balancing; a policy that never migrates keeps every process where it began."""
     if not policy.migrate:
         return
+    triggers = policy.triggers
+    row[K.MIGRATE] = 1
+    row[K.ON_AFFINITY], row[K.ON_FAILURE] = int(triggers.affinity_change), int(triggers.core_failure)
+    row[K.ON_POWER] = int(triggers.power)
     row[K.SPAWN] = names.PLACEMENTS_SPAWN.index(policy.placement.spawn)
-    row[K.WAKE] = names.PLACEMENTS_WAKE.index(policy.placement.wake)
+    if triggers.blocking:
+        row[K.WAKE] = names.PLACEMENTS_WAKE.index(policy.placement.wake)
     row[K.CHOICES] = policy.placement.choices
+    if not triggers.load_imbalance:
+        return
     stealing, balancing = policy.stealing, policy.balancing
     row[K.VICTIM] = names.VICTIMS.index(stealing.victim)
     row[K.AMOUNT] = names.AMOUNTS.index(stealing.amount)
@@ -113,7 +135,12 @@ def set_decision(row: Row, policy: Policy) -> None:
     row[K.FACTOR_INFINITE] = int(infinite)
     factor = 0 if infinite else q16(policy.threshold_factor)
     row[K.FACTOR_Q16] = factor
-    row[K.ALWAYS] = int(decision.rule == "always")
+    row[K.RULE] = names.DECISIONS.index(decision.rule)
+    row[K.REMAINING] = names.REMAINING.index(decision.remaining)
+    row[K.HAS_AGE] = int(decision.rule == "remaining_life" or decision.remaining == "age")
+    row[K.WAITING_Q16], row[K.SPEED_Q16] = q16(decision.waiting_weight), q16(decision.speed_weight)
+    row[K.UTILISATION_Q16] = q16(decision.utilisation_weight)
+    row[K.CPU_Q16], row[K.IO_Q16] = q16(decision.cpu_bound_factor), q16(decision.io_bound_factor)
     row[K.CLASS_FACTOR_0] = q16(decision.same_core_factor)
     row[K.CLASS_FACTOR_1] = q16(decision.same_cluster_factor)
     row[K.CLASS_FACTOR_2] = q16(decision.same_node_factor)
@@ -124,7 +151,7 @@ def set_decision(row: Row, policy: Policy) -> None:
     row[K.OVERHEAD_Q16] = q16(adaptive.overhead_target)
     row[K.WASTE_Q16] = q16(adaptive.waste_target)
     row[K.STEP_Q16] = q16(adaptive.step)
-    period = policy.balancing.period_ns
+    period = row[K.BALANCE_PERIOD_NS]
     row[K.FACTOR_LOW_Q16] = math.floor(factor / adaptive.span)
     row[K.FACTOR_HIGH_Q16] = min(math.floor(factor * adaptive.span), q16(1e6))
     row[K.PERIOD_LOW_NS] = math.floor(period / adaptive.span)
@@ -137,6 +164,7 @@ def set_limits(row: Row, limits: Limits) -> None:
     row[K.PROCESS_COUNT] = optional(process.max_migrations)
     row[K.PROCESS_WINDOW_NS] = optional(process.window_ns)
     row[K.PROCESS_INTERVAL_NS] = process.min_interval_ns
+    row[K.RETURN_NS], row[K.FORBID_RETURN] = process.return_window_ns, int(process.forbid_return)
     if process.window_ns is not None and (process.max_migrations or 0) > P.RING:
         raise SpecError(
             "policy.limits.process.max_migrations",
@@ -162,36 +190,54 @@ def set_limits(row: Row, limits: Limits) -> None:
         row[k] != K.UNLIMITED
         for k in (K.PROCESS_COUNT, K.CORE_COUNT, K.SYSTEM_COUNT, K.TOKENS, K.STORM_COUNT)
     )
-    row[K.IS_LIMITED] = int(limited or process.min_interval_ns > 0)
+    row[K.IS_LIMITED] = int(limited or process.min_interval_ns > 0 or process.forbid_return)
 
 
 def set_costs(row: Row, cost: Cost) -> None:
-    """Prices; the direct part by distance class is summed here for both models (DESIGN §7)."""
+    """Prices (DESIGN §7) and powers (§16)."""
     row[K.IS_CACHE] = int(cost.kind == "cache")
     row[K.DISPATCH_CYCLES] = cost.dispatch_cycles
     row[K.WAKE_NS] = cost.wake_ns
     row[K.SYNC_LINES] = cost.sync_lines
     row[K.REMOTE_MEMORY] = int(cost.remote_memory)
+    row[K.SWITCH_CYCLES] = cost.context_switch_cycles
+    row[K.CROSSING] = cost.numa_crossing_cycles
+    row[K.SHARED_CACHE], row[K.LINE_HOMES] = int(cost.shared_cache), int(cost.line_homes)
+    row[K.BATCH_Q16] = q16(cost.batch_share)
     for d in range(4):
         row[K.MESSAGE_0 + d] = cost.message_cycles[d]
-        if cost.kind == "cache":
-            row[K.DIRECT_0 + d] = cost.context_switch_cycles
-        elif d > 0:
-            row[K.DIRECT_0 + d] = (
-                cost.context_switch_cycles
-                + cost.synchronisation_cycles[d]
-                + cost.misses[d] * cost.miss_cycles
-                + cost.remote_accesses[d] * cost.remote_access_cycles
-                + (cost.numa_crossing_cycles if d == 3 else 0)
-            )
+        row[K.SYNC_0 + d] = cost.synchronisation_cycles[d]
+        row[K.MISS_0 + d] = cost.misses[d] * cost.miss_cycles
+        row[K.FAR_0 + d] = cost.remote_accesses[d] * cost.remote_access_cycles
+    power = cost.power
+    row[K.P_ACTIVE_MW], row[K.P_IDLE_MW] = power.performance_active_mw, power.performance_idle_mw
+    row[K.E_ACTIVE_MW], row[K.E_IDLE_MW] = power.efficiency_active_mw, power.efficiency_idle_mw
+    row[K.OFF_MW], row[K.EXPONENT] = power.off_mw, power.frequency_exponent
 
 
-def lane_row(shared: np.ndarray, policy: Policy, cost: Cost, key: int) -> np.ndarray:
+def set_binding(row: Row, binding: Binding, tables: Tables) -> None:
+    """Schedulers, and whether they or their cores can change places, share cores or go offline."""
+    n = binding.schedulers or row[K.NUM_HARDWARE]
+    row[K.NUM_CORES] = n
+    row[K.BINDING] = binding_names.MODES.index(binding.mode)
+    row[K.REBIND_BATCH], row[K.REBIND_NS] = binding.batch, binding.rebind_ns
+    row[K.OS_QUANTUM_NS], row[K.OS_SWITCH_NS] = binding.os_quantum_ns, binding.os_switch_ns
+    moves = binding.mode != "static" or n > row[K.NUM_HARDWARE] or tables.num_entries > 0
+    row[K.MOVES] = int(moves)
+    row[K.CAN_STRAND] = int(moves or tables.has_masks or tables.has_preferred)
+    row[K.REBIND_PERIOD_NS] = binding.period_ns if moves else 0
+
+
+def lane_row(
+    shared: np.ndarray, policy: Policy, cost: Cost, binding: Binding, tables: Tables, key: int
+) -> np.ndarray:
     """The parameters of one lane."""
     row = Row(shared.copy())
     row[K.KEY] = key
+    set_binding(row, binding, tables)
     set_parts(row, policy)
     set_decision(row, policy)
     set_limits(row, policy.limits)
+    row[K.IS_LIMITED] = int(row[K.IS_LIMITED] or tables.has_own_limits)
     set_costs(row, cost)
     return row.values

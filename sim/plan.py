@@ -6,17 +6,20 @@ from typing import NamedTuple
 import numpy as np
 
 from sim import parameters
+from sim.binding import binding_map, schedulers_of
 from sim.layout import parameter as K
 from sim.layout import step as T
 from sim.magnitude import check_magnitude
-from sim.programs import ProgramTables, program_of, replay_program
+from sim.programs import ProgramTables, TableDraft, program_of, replay_program
 from sim.spec.base import SpecError
 from sim.spec.binding import Binding
 from sim.spec.cost import Cost
 from sim.spec.policy import Policy
 from sim.spec.simulation import Simulation
+from sim.spec.timeline import Timeline
 from sim.spec.workload import Memory, Replay, Workload
 from sim.tables import Tables, tables_of
+from sim.timeline import timeline_of
 from sim.topology.model import Topology
 
 CORES_MAX = 4096
@@ -41,12 +44,16 @@ class Plan(NamedTuple):
     """What fixes the results of lanes that share a machine and a workload.
 
     tables : read only; parameters : int64 (lane, parameter.COUNT), positions less parameter.BASE
+    maps : one a lane, int64 (scheduler, 2): hardware core where it begins, and whether it is pinned there
+    node_capacity : int64 (node,), bytes; zeros where memory has no limit
     closed : processes present at time 0; spawns : whether others can be created later
     stagger_ns, schedulers : of a replay, else 0 and 1
     """
 
     tables: Tables
     parameters: np.ndarray
+    maps: list[np.ndarray]
+    node_capacity: np.ndarray
     closed: int
     spawns: bool
     stagger_ns: int
@@ -68,18 +75,18 @@ class Work(NamedTuple):
     schedulers: int
 
 
-def class_work(topology: Topology, workload: Workload) -> Work:
+def class_work(topology: Topology, workload: Workload, draft: TableDraft) -> Work:
     """The part of a plan that comes from process classes."""
-    program = program_of(topology, workload)
+    program = program_of(topology, workload, draft)
     arrives = (program.classes[:, T.ARRIVAL] != T.NO_ARRIVAL).any()
     spawns = arrives or (program.steps[:, T.OP] == T.SPAWN).any()
     memories = [kind.memory for kind in workload.classes]
     return Work(program, memories, workload.ns_per_reduction, False, bool(spawns), 0, 1)
 
 
-def replay_work(topology: Topology, replay: Replay, simulation: Simulation) -> Work:
+def replay_work(topology: Topology, replay: Replay, simulation: Simulation, draft: TableDraft) -> Work:
     """The part of a plan that comes from a recorded trace; its processes spawn others as a rule."""
-    program, trace = replay_program(topology, replay, simulation), replay.trace
+    program, trace = replay_program(topology, replay, simulation, draft), replay.trace
     return Work(
         program, [replay.memory], trace.ns_per_reduction, True, True, replay.stagger_ns, trace.schedulers
     )
@@ -107,7 +114,10 @@ def plan_of(
     workload: Workload | Replay,
     lanes: list[Lane],
     simulation: Simulation,
+    timeline: Timeline | None = None,
+    *,
     log_capacity: int = 0,
+    decisions: int = 0,
 ) -> Plan:
     """Check everything and build the tables of a batch.
 
@@ -115,17 +125,21 @@ def plan_of(
     ------
     SpecError for what the parts of a specification cannot see alone: a mask without a core of this
     machine, more closed processes than slots, a horizon behind the end of the trace, limits too large
-    to keep.
+    to keep, a timeline that names what there is not.
     """
     check_lanes(lanes)
     if topology.num_cores > CORES_MAX:
         raise SpecError("topology.cores", topology.num_cores, f"at most {CORES_MAX}")
+    draft, classes = TableDraft(topology), []
     if isinstance(workload, Replay):
-        work = replay_work(topology, workload, simulation)
+        work = replay_work(topology, workload, simulation, draft)
     else:
-        work = class_work(topology, workload)
+        work = class_work(topology, workload, draft)
+        classes = [kind.name for kind in workload.classes]
     check_magnitude(topology, workload)
-    tables = tables_of(topology, work.program, work.ns_per_reduction, work.memories)
+    fewest = min(schedulers_of(lane.binding, topology) for lane in lanes)
+    changes = timeline_of(timeline or Timeline(), draft, classes, fewest, simulation.horizon_ns)
+    tables = tables_of(topology, work.program, work.ns_per_reduction, work.memories, changes)
     closed = int(work.program.classes[:, T.POPULATION].sum())
     if closed > simulation.max_processes:
         raise SpecError(
@@ -135,8 +149,17 @@ def plan_of(
         )
     shared = parameters.shared_row(topology, work.program, simulation, tables, work.is_replay)
     shared[K.LOG_CAPACITY - K.BASE] = log_capacity
+    shared[K.DECISION_CAPACITY - K.BASE] = decisions
     rows = [
-        parameters.lane_row(shared, lane.policy, lane.cost, lane_key(lane.seed, lane.replicate))
+        parameters.lane_row(
+            shared, lane.policy, lane.cost, lane.binding, tables, lane_key(lane.seed, lane.replicate)
+        )
         for lane in lanes
     ]
-    return Plan(tables, np.stack(rows), closed, work.spawns, work.stagger_ns, work.schedulers)
+    maps = {lane.binding: binding_map(lane.binding, topology) for lane in lanes}
+    capacity = parameters.node_capacity(topology, simulation)
+    return Plan(
+        tables, np.stack(rows), [maps[lane.binding] for lane in lanes],
+        np.zeros(topology.num_nodes, np.int64) if capacity is None else capacity,
+        closed, work.spawns, work.stagger_ns, work.schedulers,
+    )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sim.layout import process as P
 from sim.layout import step as T
 from sim.masks import all_cores, mask_words
 from sim.spec import workload as names
@@ -37,6 +38,13 @@ class ProgramTables(NamedTuple):
 
 
 LEVELS = {"max": 0, "high": 1, "normal": 2, "low": 2}
+AFFINITY_CODES = {
+    "none": P.NO_AFFINITY,
+    "preferred": P.PREFERRED,
+    "strict": P.STRICT,
+    "dynamic": P.DYNAMIC,
+    "inherit": P.INHERIT,
+}
 
 
 class TableDraft:
@@ -84,12 +92,35 @@ class TableDraft:
         p = (1.0 + math.sqrt((cv * cv - 1.0) / (cv * cv + 1.0))) / 2
         return [p, mean / (2 * p), mean / (2 * (1.0 - p))]
 
-    def mask(self, affinity: Affinity, where: str) -> int:
+    def mask(self, affinity: Affinity, where: str, *, lenient: bool = False) -> int:
         """Append the mask of an affinity; returns its row, 0 (every core) without one."""
         if affinity.cores is None:
             return 0
-        self.masks.append(mask_words(self.topology, affinity.cores, where))
+        words = mask_words(self.topology, affinity.cores, f"{where}.cores", lenient=lenient)
+        for row, known in enumerate(self.masks):
+            if np.array_equal(known, words):
+                return row
+        self.masks.append(words)
         return len(self.masks) - 1
+
+    def affinity(self, affinity: Affinity, where: str, *, lenient: bool = False) -> list[int]:
+        """Mask, type, preferred core and own limit of an affinity, as the kernel stores them.
+
+        `lenient` is for those set at run time: the lane then refuses a mask without a core, and counts it.
+        """
+        preferred = affinity.preferred_core
+        if preferred is not None and preferred >= self.topology.num_cores:
+            raise SpecError(
+                f"{where}.preferred_core",
+                preferred,
+                f"a core of this machine, 0 to {self.topology.num_cores - 1}",
+            )
+        return [
+            self.mask(affinity, where, lenient=lenient),
+            AFFINITY_CODES[affinity.type],
+            P.NONE if preferred is None else preferred,
+            P.NONE if affinity.max_migrations is None else affinity.max_migrations,
+        ]
 
 
 def mean_of(spec: Distribution) -> float:
@@ -149,19 +180,47 @@ def class_row(workload: Workload, index: int, tables: TableDraft, first_step: in
     row[T.GROUP_SIZE] = kind.group_size
     row[T.LEVEL] = LEVELS[kind.priority]
     row[T.LOW] = int(kind.priority == "low")
-    row[T.MASK] = tables.mask(kind.affinity, f"workload.classes.{index}.affinity.cores")
-    row[T.AFFINITY] = names.AFFINITIES.index(kind.affinity.type)
+    set_affinity(row, tables.affinity(kind.affinity, f"workload.classes.{index}.affinity"))
+    set_memory(row, kind.memory)
+    row[T.IS_CPU_BOUND] = int(is_cpu_bound(workload, kind))
     row[T.START] = names.STARTS.index(kind.start)
     row[T.ARRIVAL] = names.ARRIVALS.index(kind.arrival.kind)
-    row[T.WORKING_SET] = kind.memory.working_set_bytes
-    row[T.DENSITY_Q16] = density_q16(kind.memory)
     row[T.EXPECTED_REDS] = math.floor(run_mean(kind) + 0.5)
     return row
 
 
-def density_q16(memory: Memory) -> int:
-    """Cache lines touched a reduction, Q16."""
-    return math.floor(memory.lines_per_reduction * 65536 + 0.5)
+def q16(value: float) -> int:
+    """A non-negative number in 1/65536."""
+    return math.floor(value * 65536 + 0.5)
+
+
+def set_affinity(row: list[int], affinity: list[int]) -> None:
+    """The columns of a class that TableDraft.affinity gives."""
+    row[T.MASK], row[T.AFFINITY], row[T.PREFERRED], row[T.MAX_MIGRATIONS] = affinity
+
+
+def set_memory(row: list[int], memory: Memory) -> None:
+    """What a class keeps in caches and heaps; the working set of a replay is the trace's."""
+    row[T.WORKING_SET] = memory.working_set_bytes
+    row[T.DENSITY_Q16] = q16(memory.lines_per_reduction)
+    row[T.HEAP_WORDS] = memory.heap_words
+    row[T.WORDS_Q16] = q16(memory.words_per_reduction)
+    row[T.SURVIVORS_Q16] = q16(memory.survivors)
+    row[T.OLD_Q16] = q16(memory.old_share)
+    row[T.FULLSWEEP] = memory.fullsweep_after
+
+
+def is_cpu_bound(workload: Workload, kind: ProcessClass) -> bool:
+    """Whether processes of a class are CPU-bound, by declaration or by their program (DESIGN §8)."""
+    if kind.bound != "auto":
+        return kind.bound == "cpu"
+    run_ns = (
+        sum(mean_of(s.draw) for s in kind.program if s.op == "run" and s.draw) * workload.ns_per_reduction
+    )
+    blocks = [mean_of(step.draw) for step in kind.program if step.op == "block" and step.draw]
+    if blocks:
+        return run_ns >= sum(blocks)
+    return not any(step.op in ("receive", "call") for step in kind.program)
 
 
 def class_numbers(workload: Workload, index: int, topology: Topology) -> list[float]:
@@ -186,17 +245,23 @@ def class_numbers(workload: Workload, index: int, topology: Topology) -> list[fl
         mean_ns = 1e9 / rate
     if 0 < mean_ns < 1e-3:
         raise SpecError(f"workload.classes.{index}.arrival", mean_ns, "at most 10^12 arrivals a second")
-    return [kind.memory.overlap, mean_ns, float(arrival.on_ns), float(arrival.off_ns)]
+    return [kind.memory.misses_in_flight, mean_ns, float(arrival.on_ns), float(arrival.off_ns)]
 
 
 def step_rows(workload: Workload, tables: TableDraft) -> list[list[int]]:
     """The step table of all classes, one after the other."""
     kinds = [kind.name for kind in workload.classes]
     rows = []
-    for kind in workload.classes:
-        for step in kind.program:
+    for index, kind in enumerate(workload.classes):
+        for place, step in enumerate(kind.program):
             row = [0] * T.STEP_WIDTH
             row[T.OP] = names.OPS.index(step.op)
+            if isinstance(step.affinity, Affinity):
+                where = f"workload.classes.{index}.program.{place}.affinity"
+                row[T.NEW_MASK : T.NEW_MAX + 1] = tables.affinity(step.affinity, where, lenient=True)
+                rows.append(row)
+                continue
+            row[T.SPAWN_AFFINITY] = names.SPAWN_AFFINITIES.index(step.affinity or "class")
             row[T.DRAW] = tables.draw(step.draw) if step.draw else -1
             row[T.TARGET] = kinds.index(step.to) if step.to else -1
             row[T.PICK] = names.PICKS.index(step.pick)
@@ -205,14 +270,13 @@ def step_rows(workload: Workload, tables: TableDraft) -> list[list[int]]:
     return rows
 
 
-def program_of(topology: Topology, workload: Workload) -> ProgramTables:
-    """The tables of a workload of process classes.
+def program_of(topology: Topology, workload: Workload, tables: TableDraft) -> ProgramTables:
+    """The tables of a workload of process classes; masks go to `tables`.
 
     Raises
     ------
     SpecError for a mask without a core of this machine, or a `load` of a class that has no finite demand
     """
-    tables = TableDraft(topology)
     steps = step_rows(workload, tables)
     classes, first_step, base = [], 0, 0
     for index, kind in enumerate(workload.classes):
@@ -244,8 +308,10 @@ def copies_of(topology: Topology, replay: Replay) -> int:
     return max(1, math.floor(float(replay.load or 0) * float(topology.core_speed.sum()) / offered + 0.5))
 
 
-def replay_program(topology: Topology, replay: Replay, simulation: Simulation) -> ProgramTables:
-    """The tables of a replayed trace; run times become reductions.
+def replay_program(
+    topology: Topology, replay: Replay, simulation: Simulation, tables: TableDraft
+) -> ProgramTables:
+    """The tables of a replayed trace; run times become reductions, masks go to `tables`.
 
     Raises
     ------
@@ -266,7 +332,6 @@ def replay_program(topology: Topology, replay: Replay, simulation: Simulation) -
             replay.load,
             f"at most {replay.load and replay.load * 4096 / copies:.3g} here (4096 copies)",
         )
-    tables = TableDraft(topology)
     offsets = trace.process_offsets()
     runs = trace.op == 1
     value = np.array(trace.value, np.int64)
@@ -276,14 +341,14 @@ def replay_program(topology: Topology, replay: Replay, simulation: Simulation) -
     row[T.POPULATION] = present * copies
     row[T.GROUP_SIZE] = copies
     row[T.LEVEL] = LEVELS["normal"]
-    row[T.MASK] = tables.mask(replay.affinity, "workload.affinity.cores")
-    row[T.AFFINITY] = names.AFFINITIES.index(replay.affinity.type)
-    row[T.DENSITY_Q16] = density_q16(replay.memory)
+    set_affinity(row, tables.affinity(replay.affinity, "workload.affinity"))
+    set_memory(row, replay.memory)
+    row[T.IS_CPU_BOUND] = int(replay.bound == "cpu")
     row[T.EXPECTED_REDS] = max(1, math.floor(float(value[runs].mean()) + 0.5)) if runs.any() else 1
     return ProgramTables(
         steps=np.zeros((1, T.STEP_WIDTH), np.int64),
         classes=np.array([row], np.int64),
-        numbers=np.array([[replay.memory.overlap, 0.0, 0.0, 0.0]], np.float64),
+        numbers=np.array([[replay.memory.misses_in_flight, 0.0, 0.0, 0.0]], np.float64),
         draws=np.zeros((1, T.DRAW_WIDTH), np.float64),
         values=np.zeros(1, np.float64),
         masks=tables.masks,

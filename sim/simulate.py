@@ -11,7 +11,7 @@ import numpy as np
 
 from sim.arena import Arena
 from sim.kernels.event_loop import run_lane
-from sim.layout import core as C
+from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.metrics.derive import metrics_of
@@ -19,6 +19,7 @@ from sim.metrics.table import METRICS
 from sim.plan import Lane, Plan, plan_of
 from sim.spec.policy import Policy
 from sim.spec.simulation import Simulation
+from sim.spec.timeline import Timeline
 from sim.spec.workload import Distribution, ProcessClass, Replay, Step, Workload
 from sim.topology.model import Topology
 
@@ -29,7 +30,7 @@ class Result:
 
     columns          : metric name -> float64 or int64 array (lane,), in the order of sim.METRICS;
                        `status` int32 first
-    core_utilisation : float64 array (lane, core), busy share of each core after the warm-up
+    core_utilisation : float64 array (lane, hardware core), busy share of each core after the warm-up
     """
 
     columns: dict[str, np.ndarray]
@@ -38,11 +39,10 @@ class Result:
 
 def run_one(plan: Plan, arena: Arena, index: int) -> tuple[int, dict[str, float], np.ndarray]:
     """Simulate lane `index` of a plan in an arena; returns status, metrics and utilisation by core."""
-    row = plan.parameters[index]
-    arena.clear(row)
+    arena.clear(index)
     run_lane(arena.z, plan.tables.whole, plan.tables.real, plan.stagger_ns, plan.schedulers)
     span_ns = int(arena.z[K.HORIZON_NS] - arena.z[K.WARMUP_NS])
-    utilisation = arena.cores()[:, C.BUSY_NS] / span_ns
+    utilisation = arena.hardware()[:, H.BUSY_NS] / span_ns
     return int(arena.z[S.STATUS]), metrics_of(arena, span_ns), utilisation
 
 
@@ -60,6 +60,7 @@ def simulate(
     workload: Workload | Replay,
     lanes: Iterable[Lane],
     simulation: Simulation | None = None,
+    timeline: Timeline | None = None,
     *,
     threads: int = 1,
     on_lane: Callable[[int], None] | None = None,
@@ -71,7 +72,8 @@ def simulate(
 
     Parameters
     ----------
-    lanes    : one or more Lane (policy, cost model, seed, replicate)
+    lanes    : one or more Lane (policy, cost model, seed, replicate, binding)
+    timeline : faults and changes at given times; nothing happens without
     threads  : int >= 1; the kernel releases the interpreter lock
     on_lane  : called with the index of each lane that ended, for progress, in any order
 
@@ -80,7 +82,7 @@ def simulate(
     SpecError before anything runs, for a configuration that cannot be simulated. What happens to a lane
     while it runs is in the column `status` (sim.LaneStatus).
     """
-    plan = plan_of(topology, workload, list(lanes), simulation or Simulation())
+    plan = plan_of(topology, workload, list(lanes), simulation or Simulation(), timeline)
     local = threading.local()
 
     def work(index: int) -> tuple[int, dict[str, float], np.ndarray]:
@@ -103,8 +105,10 @@ def simulate_logged(
     workload: Workload | Replay,
     lane: Lane,
     simulation: Simulation,
+    timeline: Timeline | None = None,
     *,
     capacity: int = 100_000,
+    decisions: int = 0,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """One lane with its event log, for oracles, tests and timelines.
 
@@ -113,13 +117,19 @@ def simulate_logged(
     log : int64 (entry, 6): time_ns, code, core, process, a, b (codes in sim/kernels/log.py); the first
           `capacity` entries
     counters : every counter and `status`, int; the three histograms as `histogram_<name>`, a dict of
-               bucket -> count of those that are not empty
+               bucket -> count of those that are not empty; `decisions`, the first rows of the decision log,
+               int64 (row, len(DECISION_COLUMNS)); `energy_pj` and `hardware_busy_ns`, by hardware core
     """
-    plan = plan_of(topology, workload, [lane], simulation, capacity)
+    plan = plan_of(
+        topology, workload, [lane], simulation, timeline, log_capacity=capacity, decisions=decisions
+    )
     arena = Arena(plan, capacity)
     run_one(plan, arena, 0)
     counters: dict[str, Any] = {**arena.counters()}
     counters["status"] = int(arena.z[S.STATUS])
+    counters["decisions"] = arena.decisions()
+    counters["energy_pj"] = arena.hardware()[:, H.ENERGY_PJ].tolist()
+    counters["hardware_busy_ns"] = arena.hardware()[:, H.BUSY_NS].tolist()
     for name, histogram in zip(("sojourn", "waiting", "slowdown"), arena.histograms(), strict=True):
         counters[f"histogram_{name}"] = {int(i): int(histogram[i]) for i in np.flatnonzero(histogram)}
     return arena.log(), counters

@@ -16,16 +16,17 @@ MACHINE_EVERY = 16  # ... and one over the machine: as Linux lengthens its inter
 def balance_group(z, g, f, mask):
     """Move processes from the busiest to the least loaded core of a group until it is balanced enough."""
     n = z[K.NUM_CORES]
+    last_source, last_target = -1, -1
     for _ in range(z[K.BALANCE_BATCH]):
         busiest, most, least, fewest = -1, 0, -1, 0
         for c in range(n):
             if bits.has(z, mask, c):
                 load = queues.load(z, c)
-                if least < 0 or load < fewest:
+                if (least < 0 or load < fewest) and bits.has(z, z[S.ONLINE_SET], c):
                     least, fewest = c, load
                 if z[core(z, c) + C.QUEUE_LENGTH] > 0 and (busiest < 0 or load > most):
                     busiest, most = c, load
-        if busiest < 0 or busiest == least or most - fewest < z[K.IMBALANCE]:
+        if busiest < 0 or least < 0 or busiest == least or most - fewest < z[K.IMBALANCE]:
             return
         level = C.LEVELS - 1
         while z[core(z, busiest) + C.LAST + level] < 0:
@@ -33,8 +34,12 @@ def balance_group(z, g, f, mask):
         p = z[core(z, busiest) + C.LAST + level]
         # all that are queued run before the last of them, less itself, and the running one
         k = z[core(z, busiest) + C.QUEUE_LENGTH]
-        if not decide.attempt(z, g, f, p, busiest, least, k, N.BALANCE):
+        z[S.BATCH_LATER] = 1 if busiest == last_source and least == last_target else 0
+        passed = decide.attempt(z, g, f, p, busiest, least, k, N.BALANCE)
+        z[S.BATCH_LATER] = 0
+        if not passed:
             return
+        last_source, last_target = busiest, least
         queues.remove(z, g, f, busiest, p)
         measure.leave(z, g, f, busiest)
         measure.enter(z, g, f, least)

@@ -111,6 +111,17 @@ def nearest(z, words, allowed, c):
     return found
 
 
+@leaf
+def distance_of(z, x, y):
+    """Distance class of what stands in two rows of facts: positions of BASE_Q20 in core or hardware rows."""
+    smt, cluster, node = C.SMT - C.BASE_Q20, C.CLUSTER - C.BASE_Q20, C.NODE - C.BASE_Q20
+    if z[x + smt] == z[y + smt]:
+        return 0
+    if z[x + cluster] == z[y + cluster]:
+        return 1
+    return 2 if z[x + node] == z[y + node] else 3
+
+
 @kernel
 def distance(z, a, b):
     """Distance class of two cores: 0 same physical core, 1 same cluster, 2 same node, 3 other node."""

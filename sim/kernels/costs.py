@@ -1,23 +1,21 @@
-"""What a migration costs (DESIGN §7).
+"""What a migration costs (DESIGN §7): the direct part, and the price of time.
 
 The estimate of the decision and the charge of the simulation use one formula; they differ in what they
 know: the estimate takes nothing as warm and the latency of the distance class.
 """
 
-import numpy as np
-
-from sim.kernels import bits
+from sim.kernels import bits, refill
 from sim.kernels.jit import kernel, leaf
-from sim.kernels.rows import class_numbers, core, process
+from sim.kernels.rows import core, hardware, klass, process
 from sim.layout import core as C
 from sim.layout import counter as N
+from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import step as T
 from sim.layout import table as G
 
-REFILL_PRODUCT_MOST = 2**56  # 2^46 ns in Q10: 19 hours of refill
-DECAY_LAST = 384  # last entry of the decay table
+COMPONENTS = 5  # context switch, synchronisation, misses, remote accesses, crossing of nodes
 
 
 @leaf
@@ -28,10 +26,17 @@ def cycles_to_ns(z, g, f, c, cycles):
 
 
 @leaf
-def stretch_at(z, g, p, c, home):
-    """Where in g the memory stretch of p on core c stands, for memory on node `home`."""
+def stretch_q16(z, g, p, c, home):
+    """Memory stretch of p on core c for memory on node `home`."""
     n = g[G.NUM_NODES]
-    return g[G.STRETCH_Q16] + (z[process(z, p) + P.CLASS] * n + z[core(z, c) + C.NODE]) * n + home
+    return g[g[G.STRETCH_Q16] + (z[process(z, p) + P.CLASS] * n + z[core(z, c) + C.NODE]) * n + home]
+
+
+@kernel
+def mixed_stretch_q16(z, g, p, c, home, old_home):
+    """Memory stretch of p on core c whose heaps stand on two nodes."""
+    old = g[klass(g, z[process(z, p) + P.CLASS]) + T.OLD_Q16]
+    return (stretch_q16(z, g, p, c, home) * (65536 - old) + stretch_q16(z, g, p, c, old_home) * old) >> 16
 
 
 @leaf
@@ -41,127 +46,93 @@ def ns_per_reduction_q20(z, g, f, p, c):
     base = z[core(z, c) + C.BASE_Q20]
     if home < 0 or z[K.REMOTE_MEMORY] == 0:
         return base
-    return (base * g[stretch_at(z, g, p, c, home)]) >> 16
+    if z[K.HAS_GC] and z[process(z, p) + P.OLD_HOME] != home:
+        return (base * mixed_stretch_q16(z, g, p, c, home, z[process(z, p) + P.OLD_HOME])) >> 16
+    return (base * stretch_q16(z, g, p, c, home)) >> 16
+
+
+@leaf
+def component_cycles(z, g, f, i, d, latency_ns, target):
+    """One component of the direct part over distance class d, cycles of the target."""
+    if z[K.IS_CACHE]:
+        if i == 0:
+            cycles = z[K.SWITCH_CYCLES]
+        elif i == 1 and d > 0:
+            cycles = z[K.SYNC_LINES] * latency_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
+        else:
+            cycles = 0
+    elif d == 0:
+        cycles = 0
+    elif i == 0:
+        cycles = z[K.SWITCH_CYCLES]
+    elif i == 1:
+        cycles = z[K.SYNC_0 + d]
+    elif i == 2:
+        cycles = z[K.MISS_0 + d]
+    elif i == 3:
+        cycles = z[K.FAR_0 + d]
+    else:
+        cycles = z[K.CROSSING] if d == 3 else 0
+    return (cycles * z[K.BATCH_Q16]) >> 16 if z[S.BATCH_LATER] else cycles
 
 
 @kernel
 def direct_cycles(z, g, f, d, latency_ns, target):
     """Direct part of a migration over distance class d, cycles of the target."""
-    cycles = z[K.DIRECT_0 + d]
-    if z[K.IS_CACHE] and d > 0:
-        cycles += z[K.SYNC_LINES] * latency_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
-    return cycles
-
-
-@kernel
-def lines_of(z, g, f, p, source):
-    """Cache lines of p's working set that its old private cache can hold."""
-    held = min(z[process(z, p) + P.WORKING_SET], z[core(z, source) + C.PRIVATE_BYTES])
-    return (held + z[K.LINE_BYTES] - 1) // z[K.LINE_BYTES]
-
-
-@kernel
-def line_price_q10(z, g, f, p, latency_ns):
-    """Ns of one line at a latency, with the overlap of the process's class, Q10."""
-    overlap = f[class_numbers(g, z[process(z, p) + P.CLASS]) + T.OVERLAP]
-    return np.int64(np.floor(latency_ns * 1024.0 / overlap + 0.5))
+    total = 0
+    for i in range(COMPONENTS):
+        total += component_cycles(z, g, f, i, d, latency_ns, target)
+    return total
 
 
 @leaf
-def refill_ns_of(lines, price_q10):
-    """Time to fetch lines at a price, saturated well inside int64."""
-    if price_q10 > 0 and lines > REFILL_PRODUCT_MOST // price_q10:
-        return REFILL_PRODUCT_MOST >> 10
-    return (lines * price_q10) >> 10
+def pair_latency_ns(z, g, x, y, d):
+    """Measured latency of a line between two hardware cores, or that of their distance class."""
+    return g[g[G.PAIR_NS] + x * z[K.NUM_HARDWARE] + y] if z[K.HAS_PAIRS] else g[g[G.LATENCY_NS] + d]
+
+
+@leaf
+def cached_at(z, p, source):
+    """Hardware core whose caches hold p: where it last ran, or the core that it would leave."""
+    place = z[process(z, p) + P.PLACE]
+    return place if place >= 0 else z[core(z, source) + C.HARDWARE]
 
 
 @kernel
 def estimate_cycles(z, g, f, p, source, target):
     """The policy's estimate: nothing is warm, the latency is that of the distance class."""
     d = bits.distance(z, source, target)
-    latency_ns = g[g[G.LATENCY_NS] + d]
-    cycles = direct_cycles(z, g, f, d, latency_ns, target)
-    if z[K.IS_CACHE] and d > 0:
-        refill_ns = refill_ns_of(lines_of(z, g, f, p, source), line_price_q10(z, g, f, p, latency_ns))
-        cycles += refill_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
+    cycles = direct_cycles(z, g, f, d, g[g[G.LATENCY_NS] + d], target)
+    if z[K.IS_CACHE]:
+        x, y = cached_at(z, p, source), z[core(z, target) + C.HARDWARE]
+        far = bits.distance_of(z, hardware(z, x), hardware(z, y))
+        if far > 0:
+            latency_ns = refill.homed_latency_ns(z, g, p, y, far, g[g[G.LATENCY_NS] + far])
+            lines = refill.private_lines(z, p, x) + refill.shared_lines(z, p, x, far)
+            refill_ns = refill.time_ns(lines, refill.line_price_q10(z, g, f, p, latency_ns))
+            cycles += refill_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
     return cycles
-
-
-@kernel
-def forget(z, row, i):
-    """Drop entry i of a process's visited cores; the later ones move up, oldest first."""
-    last = z[row + P.VISITED_COUNT] - 1
-    for j in range(i, last):
-        z[row + P.VISITED + j] = z[row + P.VISITED + j + 1]
-        z[row + P.VISITED_FOOTPRINT + j] = z[row + P.VISITED_FOOTPRINT + j + 1]
-    z[row + P.VISITED_COUNT] = last
-
-
-@kernel
-def visit_of(z, row, place):
-    """Entry of a physical core among the visited ones, or -1."""
-    for i in range(z[row + P.VISITED_COUNT]):
-        if z[row + P.VISITED + i] == place:
-            return i
-    return -1
-
-
-@kernel
-def remember(z, p, source):
-    """Keep the core that p leaves among the last four, if p ran there: else its cache holds nothing of p."""
-    row = process(z, p)
-    if z[row + P.FOOTPRINT] < 0:
-        return
-    place = z[core(z, source) + C.SMT]
-    i = visit_of(z, row, place)
-    if i >= 0:
-        forget(z, row, i)
-    elif z[row + P.VISITED_COUNT] == P.VISITS:
-        forget(z, row, 0)
-    count = z[row + P.VISITED_COUNT]
-    z[row + P.VISITED + count] = place
-    z[row + P.VISITED_FOOTPRINT + count] = z[row + P.FOOTPRINT]
-    z[row + P.VISITED_COUNT] = count + 1
-
-
-@kernel
-def warm_q16(z, g, p, target):
-    """Share of p's footprint that survived on the target since p left it; takes that visit out of the memory.
-
-    Should p leave again before it runs, what it left there is still what it left before: FOOTPRINT keeps it.
-    """
-    row = process(z, p)
-    z[row + P.FOOTPRINT] = P.NONE
-    i = visit_of(z, row, z[core(z, target) + C.SMT])
-    if i < 0:
-        return 0
-    then, bytes_ = z[row + P.VISITED_FOOTPRINT + i], z[core(z, target) + C.PRIVATE_BYTES]
-    forget(z, row, i)
-    z[row + P.FOOTPRINT] = then
-    if bytes_ == 0:
-        return 0
-    touched = z[core(z, z[core(z, target) + C.SMT_FIRST]) + C.FOOTPRINT] - then
-    return g[g[G.DECAY_Q16] + min(DECAY_LAST, touched * 32 // bytes_)]
 
 
 @kernel
 def charge(z, g, f, p, source, target):
-    """Book the realised cost of a migration as the process's debt; returns it in cycles of the target."""
+    """Book the realised cost of a migration as the process's debt; its ns are left in CHARGED_NS."""
     row = process(z, p)
     d = bits.distance(z, source, target)
-    latency_ns = (
-        g[g[G.PAIR_NS] + source * z[K.NUM_CORES] + target] if z[K.HAS_PAIRS] else g[g[G.LATENCY_NS] + d]
-    )
-    cycles = direct_cycles(z, g, f, d, latency_ns, target)
-    z[row + P.DEBT_NS] += cycles_to_ns(z, g, f, target, cycles)
-    if z[K.IS_CACHE] and d > 0:
-        lines = lines_of(z, g, f, p, source)
-        remember(z, p, source)
-        cold = lines - ((lines * warm_q16(z, g, p, target)) >> 16)
-        z[row + P.REFILL_LINES] = cold
-        z[row + P.REFILL_PRICE] = line_price_q10(z, g, f, p, latency_ns)
-        refill_ns = refill_ns_of(cold, z[row + P.REFILL_PRICE])
+    x, y = cached_at(z, p, source), z[core(z, target) + C.HARDWARE]
+    latency_ns = pair_latency_ns(z, g, z[core(z, source) + C.HARDWARE], y, d)
+    cycles = 0
+    for i in range(COMPONENTS):
+        part = component_cycles(z, g, f, i, d, latency_ns, target)
+        z[N.COMPONENTS + i] += part
+        cycles += part
+    debt_ns = cycles_to_ns(z, g, f, target, cycles)
+    z[row + P.DEBT_NS] += debt_ns
+    z[S.CHARGED_NS] = debt_ns
+    if z[K.IS_CACHE]:
+        refill_ns = refill.owe(z, g, f, p, x, y)
+        z[S.CHARGED_NS] += refill_ns
         cycles += refill_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
+    z[row + P.PLACE] = y
     z[N.REALISED_CYCLES] += cycles
     z[N.REALISED_BY_DISTANCE + d] += cycles
-    return cycles

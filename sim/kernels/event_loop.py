@@ -1,6 +1,6 @@
 """The lane: creation at time 0, then one event after the other in the written total order (DESIGN §1)."""
 
-from sim.kernels import balance, draw, heap, life, log, measure, programs, slices
+from sim.kernels import balance, draw, energy, heap, life, log, measure, programs, rebinding, slices, timeline
 from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import class_numbers, class_state, klass, process
 from sim.layout import counter as N
@@ -10,7 +10,7 @@ from sim.layout import process as P
 from sim.layout import step as T
 from sim.layout import table as G
 from sim.layout.sentinel import TIME_NEVER_NS
-from sim.layout.status import COMPLETED_BIT, EVENT_LIMIT, LOG_FULL
+from sim.layout.status import COMPLETED_BIT, DECISIONS_FULL, EVENT_LIMIT, LOG_FULL
 
 ARRIVAL_CODE = 1 << 40  # heap codes: timers are slots, arrivals stand behind them
 CLOSED_STREAM, ARRIVAL_STREAM, ARRIVING_STREAM, STAGGER_STREAM = 1, 2, 3, 7
@@ -32,14 +32,16 @@ def next_arrival_ns(z, g, f, kind, t):
     """Time of the arrival after t: deterministic, Poisson, or Poisson within exponential bursts (on_off)."""
     rule = g[klass(g, kind) + T.ARRIVAL]
     numbers, state = class_numbers(g, kind), class_state(z, kind)
+    mean_ns = f[numbers + T.ARRIVAL_MEAN_NS] / f[g[G.FACTORS] + z[state + T.LOAD]]
     if rule == T.REGULAR:
-        # counted from 0, so that rounding does not add up
-        return int((z[state + T.ARRIVED] + 1) * f[numbers + T.ARRIVAL_MEAN_NS] + 0.5)
-    at = t + arrival_ns(z, g, f, kind, f[numbers + T.ARRIVAL_MEAN_NS])
+        # counted from 0 or the last change of load, so that rounding does not add up
+        count = z[state + T.ARRIVED] + 1 - z[state + T.ANCHOR_COUNT]
+        return max(t, z[state + T.ANCHOR_NS] + int(count * mean_ns + 0.5))
+    at = t + arrival_ns(z, g, f, kind, mean_ns)
     while rule == T.ON_OFF and at > z[state + T.ON_UNTIL_NS] and z[state + T.ON_UNTIL_NS] <= z[K.HORIZON_NS]:
         start = z[state + T.ON_UNTIL_NS] + arrival_ns(z, g, f, kind, f[numbers + T.OFF_MEAN_NS])
         z[state + T.ON_UNTIL_NS] = start + arrival_ns(z, g, f, kind, f[numbers + T.ON_MEAN_NS])
-        at = start + arrival_ns(z, g, f, kind, f[numbers + T.ARRIVAL_MEAN_NS])
+        at = start + arrival_ns(z, g, f, kind, mean_ns)
     return at
 
 
@@ -97,7 +99,7 @@ def create_copies(z, g, f, stagger_ns, schedulers):
             if p < 0:
                 continue
             programs.begin_trace(z, g, f, p, copy, i)
-            c = life.place.allowed_near(z, g, f, p, (copy * schedulers + i % schedulers) % n)
+            c = life.place.fit(z, g, f, p, (copy * schedulers + i % schedulers) % n)
             row = process(z, p)
             z[row + P.QUEUE_CORE] = c
             z[row + P.LAST_CORE] = c
@@ -122,19 +124,25 @@ def drain(z, g, f):
 
 @kernel
 def control(z, g, f, t):
-    """Balancing, adaptation and windows, in this order at equal times; one event a call."""
+    """Balancing, adaptation, re-binding and windows, in this order at equal times; one event a call."""
     if z[S.NEXT_BALANCE_NS] == t:
         balance.balance(z, g, f)
     elif z[S.NEXT_ADAPT_NS] == t:
         balance.adapt(z, g, f)
+    elif z[S.NEXT_REBIND_NS] == t:
+        rebinding.rebinding_pass(z, g, f)
     else:
+        is_warm = z[S.MEASURING]
         measure.window(z, g, f)
+        if is_warm == 0:
+            energy.restart(z)
 
 
 @leaf
 def next_control_ns(z):
-    """Time of the next balancing pass, adjustment or window."""
-    return min(z[S.NEXT_WINDOW_NS], min(z[S.NEXT_BALANCE_NS], z[S.NEXT_ADAPT_NS]))
+    """Time of the next balancing pass, adjustment, re-binding pass or window."""
+    first = min(z[S.NEXT_BALANCE_NS], z[S.NEXT_ADAPT_NS])
+    return min(first, min(z[S.NEXT_REBIND_NS], z[S.NEXT_WINDOW_NS]))
 
 
 @kernel
@@ -147,9 +155,10 @@ def loop(z, g, f):
         core_ns = z[z[S.EVENTS] + c]
         timer_ns = z[z[S.HEAP]] if z[S.HEAP_SIZE] > 0 else TIME_NEVER_NS
         control_ns = next_control_ns(z)
-        t = min(timer_ns, min(core_ns, control_ns))
-        if t > horizon:
-            z[S.STATUS] |= COMPLETED_BIT
+        t = min(min(timer_ns, z[S.NEXT_ENTRY_NS]), min(core_ns, control_ns))
+        if t > z[S.UNTIL_NS]:
+            if t > horizon:
+                z[S.STATUS] |= COMPLETED_BIT
             break
         if events == limit:
             z[S.STATUS] |= EVENT_LIMIT
@@ -157,7 +166,9 @@ def loop(z, g, f):
         events += 1
         z[N.EVENTS] += 1
         measure.advance(z, g, f, t)
-        if timer_ns == t:
+        if z[S.NEXT_ENTRY_NS] == t:
+            timeline.next_entry(z, g, f)
+        elif timer_ns == t:
             code = z[z[S.HEAP] + 1]
             heap.pop(z)
             if code < ARRIVAL_CODE:
@@ -173,20 +184,35 @@ def loop(z, g, f):
 
 
 @kernel
-def run_lane(z, g, f, stagger_ns, schedulers):
-    """Simulate one lane in a cleared arena (sim/arena.py); returns its events, warm-up included.
-
-    Results are in the arena: scalars, counters, histograms and core rows.
-    """
+def begin_lane(z, g, f, stagger_ns, schedulers):
+    """Time 0, in a cleared arena: the processes that are there at the start."""
     if z[K.IS_REPLAY]:
         create_copies(z, g, f, stagger_ns, schedulers)
     else:
         create_closed(z, g, f)
     drain(z, g, f)
-    events = loop(z, g, f)
+
+
+@kernel
+def finish_lane(z, g, f):
+    """Account for the time since the last event, and for logs that were too short."""
     if z[S.STATUS] & COMPLETED_BIT:
         measure.advance(z, g, f, z[K.HORIZON_NS])
+    energy.finish(z)
     measure.finish(z, g, f)
     if z[K.LOG_CAPACITY] > 0 and z[S.LOG_COUNT] > z[S.LOG_SIZE]:
         z[S.STATUS] |= LOG_FULL
+    if z[S.DECISIONS_COUNT] > z[K.DECISION_CAPACITY]:
+        z[S.STATUS] |= DECISIONS_FULL
+
+
+@kernel
+def run_lane(z, g, f, stagger_ns, schedulers):
+    """Simulate one lane in a cleared arena (sim/arena.py); returns its events, warm-up included.
+
+    Results are in the arena: scalars, counters, histograms and core rows.
+    """
+    begin_lane(z, g, f, stagger_ns, schedulers)
+    events = loop(z, g, f)
+    finish_lane(z, g, f)
     return events

@@ -1,6 +1,6 @@
 """Creation, wake-up and end of processes (DESIGN §4)."""
 
-from sim.kernels import bits, decide, draw, log, measure, place, queues
+from sim.kernels import affinity, bits, decide, draw, evacuate, log, measure, memory, place, queues
 from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import class_state, core, klass, mail, process, process_ring
 from sim.layout import core as C
@@ -29,6 +29,7 @@ def ready(z, g, f, p, c):
     """Queue p on core c and see to it that some core will look at it."""
     t = z[S.NOW_NS]
     z[process(z, p) + P.READY_NS] = t
+    queues.check_capacity(z, c)
     measure.enter(z, g, f, c)
     queues.append(z, g, f, c, p)
     if z[core(z, c) + C.STATE] == C.IDLE:
@@ -47,16 +48,34 @@ def start_activation(z, g, f, p):
 
 
 @kernel
+def flee(z, g, f, p, last, mechanism):
+    """Force-move p, which wakes, from a core where it cannot run; the core that it is on then."""
+    target = place.refuge(z, g, f, p, last)
+    if target < 0:
+        return last
+    decide.force(z, g, f, p, last, target, mechanism)
+    z[process(z, p) + P.MARKED] = 0
+    return target
+
+
+@kernel
 def wake(z, g, f, p):
-    """p is ready again: choose its core, migrating if the decision allows, and queue it."""
+    """p is ready again: choose its core, migrating if the decision allows or if it must, and queue it."""
     last = z[process(z, p) + P.LAST_CORE]
     target = last
-    if z[K.WAKE] != R.LAST:
-        target = place.propose(z, g, f, p, z[K.WAKE], last)
-    proposal = target
-    if target != last:
-        k = queues.load(z, last)
-        if not decide.attempt(z, g, f, p, last, target, k, N.WAKE):
+    is_away = z[K.MOVES] != 0 and not bits.has(z, z[S.ONLINE_SET], last)
+    if z[K.CAN_STRAND] and affinity.is_misplaced(z, p, last):
+        proposal = target = flee(z, g, f, p, last, N.AFFINITY)
+    elif is_away:
+        cause = evacuate.cause_at(z, last)
+        if evacuate.is_moved(z, cause):
+            target = flee(z, g, f, p, last, N.FAILURE if cause == C.FAILURE else N.POWER)
+        proposal = target
+    else:
+        if z[K.WAKE] != R.LAST:
+            target = place.propose(z, g, f, p, z[K.WAKE], last)
+        proposal = target
+        if target != last and not decide.attempt(z, g, f, p, last, target, queues.load(z, last), N.WAKE):
             target = last
     start_activation(z, g, f, p)
     log.note(z, g, f, log.WAKE, target, p, proposal, 0)
@@ -78,6 +97,19 @@ def new_slot(z, g, f):
 
 
 @kernel
+def take_affinity(z, p, kind, parent):
+    """A new process has the affinity of its class as it is now, or that of its parent."""
+    row, state = process(z, p), class_state(z, kind)
+    if z[state + T.NOW_AFFINITY] == P.INHERIT:
+        affinity.inherit(z, p, parent)
+        return
+    z[row + P.MASK] = z[state + T.NOW_MASK]
+    z[row + P.AFFINITY] = z[state + T.NOW_AFFINITY]
+    z[row + P.PREFERRED_CORE] = z[state + T.NOW_PREFERRED]
+    z[row + P.MAX_MIGRATIONS] = z[state + T.NOW_MAX]
+
+
+@kernel
 def create(z, g, f, kind, key, parent):
     """A new process of class `kind` in a free slot, not yet placed; NONE (counted) if the table is full."""
     p = new_slot(z, g, f)
@@ -95,8 +127,8 @@ def create(z, g, f, kind, key, parent):
     z[row + P.HOME] = P.NONE
     z[row + P.LEVEL] = g[klass(g, kind) + T.LEVEL]
     z[row + P.LOW] = g[klass(g, kind) + T.LOW]
-    z[row + P.MASK] = g[klass(g, kind) + T.MASK]
-    z[row + P.AFFINITY] = g[klass(g, kind) + T.AFFINITY]
+    take_affinity(z, p, kind, parent)
+    z[row + P.PLACE] = P.NONE
     z[row + P.WORKING_SET] = g[klass(g, kind) + T.WORKING_SET]
     z[row + P.SERIAL] = z[S.SERIAL]
     z[S.SERIAL] += 1
@@ -142,6 +174,7 @@ def admit(z, g, f, p, reference):
     c = reference
     if rule != R.PARENT or z[process(z, p) + P.AFFINITY] == P.STRICT:
         c = place.propose(z, g, f, p, rule, reference)
+    c = place.fit(z, g, f, p, c)
     start_activation(z, g, f, p)
     row = process(z, p)
     log.note(z, g, f, log.ARRIVE, c, p, z[row + P.CLASS], z[row + P.NUMBER])
@@ -166,6 +199,8 @@ def end(z, g, f, p):
     row = process(z, p)
     if z[row + P.MAIL_FIRST] >= 0:
         drop_mail(z, g, f, p)
+    if z[K.HAS_MEMORY]:
+        memory.release(z, g, p)
     z[row + P.STATE] = P.FREE
     z[row + P.NEXT] = z[S.FREE_FIRST]
     z[S.FREE_FIRST] = p

@@ -20,6 +20,9 @@ TOKEN = 1_000_000_000  # units of the bucket: one token is a second at one token
 def process_allows(z, g, f, t, p):
     """Limits of the process itself."""
     row = process(z, p)
+    own = z[row + P.MAX_MIGRATIONS]
+    if own >= 0 and z[row + P.MIGRATIONS] >= own:
+        return False
     if z[row + P.MIGRATIONS] == 0:
         return z[K.PROCESS_COUNT] != 0
     if t - z[row + P.LAST_MIGRATION_NS] < z[K.PROCESS_INTERVAL_NS]:
@@ -71,10 +74,12 @@ def bucket_allows(z, g, f, t):
 
 
 @kernel
-def first_refusal(z, g, f, t, p, source, target):
+def first_refusal(z, g, f, t, p, source, target, is_return):
     """First limit that refuses a migration at t, as a reason of denial, or PASSED."""
     if not process_allows(z, g, f, t, p):
         return N.PROCESS_LIMIT
+    if is_return and z[K.FORBID_RETURN]:
+        return N.RETURN
     if not (core_allows(z, g, f, t, source) and core_allows(z, g, f, t, target)):
         return N.CORE_LIMIT
     if not system_allows(z, g, f, t):

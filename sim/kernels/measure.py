@@ -1,6 +1,6 @@
 """What is measured while a lane runs (DESIGN §10)."""
 
-from sim.kernels import bits, log, queues
+from sim.kernels import bits, log, queues, settle
 from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import core, mask, process
 from sim.layout import core as C
@@ -8,6 +8,8 @@ from sim.layout import counter as N
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
+
+ONE_Q16 = 1 << 16
 
 
 @leaf
@@ -47,6 +49,8 @@ def advance(z, g, f, t):
             wasted = wasted_cores(z, g, f) if z[K.HAS_MASKS] else z[S.NUM_IDLE]
             z[N.WASTED_NS] += elapsed * wasted
             z[S.PERIOD_WASTED_NS] += elapsed * wasted
+    if z[S.NUM_STRANDED] > 0:
+        z[N.STRANDED_NS] += elapsed * z[S.NUM_STRANDED]
 
 
 @leaf
@@ -75,6 +79,11 @@ def end_activation(z, g, f, p):
         slowdown = (sojourn << 10) // z[row + P.IDEAL_NS]
         z[N.SLOWDOWN_SUM_Q10] += slowdown
         z[z[S.HISTOGRAMS] + N.SLOWDOWN * N.HISTOGRAM_WIDTH + bucket(slowdown)] += 1
+        share = min(ONE_Q16, (z[row + P.IDEAL_NS] << 16) // max(1, sojourn))
+        z[N.FAIRNESS_SUM] += share
+        z[N.FAIRNESS_SQUARES] += (share * share) >> 8
+    if z[row + P.OPEN_MIGRATION]:
+        settle.settle(z, p)
 
 
 @kernel
@@ -90,6 +99,7 @@ def restart(z, g, f):
         # below 0 while a segment runs: its end books the whole of it, and only the part from now on counts
         z[row + C.BUSY_NS] = z[row + C.SEGMENT_NS] - t if z[row + C.STATE] == C.RUNNING else 0
         z[row + C.BUSY_MARK_NS] = 0
+        z[row + C.PRESENT_NS] = 0
     z[S.MEASURING] = 1
 
 
@@ -115,15 +125,19 @@ def end_window(z, g, f):
     """Index of busy time and of processes present by core over the window, and a new window."""
     t = z[S.NOW_NS]
     n = z[K.NUM_CORES]
+    elapsed = z[K.WINDOW_NS] if z[S.MEASURING] == 1 else t
     busy, busy_squares, present, present_squares = 0.0, 0.0, 0.0, 0.0
     for c in range(n):
         row = core(z, c)
         until = busy_ns(z, c)
         x = float(until - z[row + C.BUSY_MARK_NS])
         z[row + C.BUSY_MARK_NS] = until
+        if elapsed > 0:
+            z[row + C.UTIL_Q16] = int(x) * ONE_Q16 // elapsed
         busy += x
         busy_squares += x * x
         standing = queues.load(z, c) * t
+        z[row + C.PRESENT_NS] += z[row + C.AREA] + standing
         y = float(z[row + C.AREA] + standing)
         z[row + C.AREA] = -standing
         present += y

@@ -9,7 +9,7 @@ from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import step as T
-from sim.layout.status import MESSAGE_LIMIT
+from sim.layout.status import MAILBOX_LIMIT, MESSAGE_LIMIT
 
 
 @kernel
@@ -104,11 +104,23 @@ def post(z, g, f, p, receiver, call):
 
 
 @kernel
+def is_full(z, receiver):
+    """Is the receiver's mailbox full? Counted: the message is lost."""
+    if z[K.MAILBOX_CAPACITY] == K.UNLIMITED:
+        return False
+    if z[process(z, receiver) + P.MAIL_COUNT] < z[K.MAILBOX_CAPACITY]:
+        return False
+    z[N.MAILBOX_OVERFLOWS] += 1
+    z[S.STATUS] |= MAILBOX_LIMIT
+    return True
+
+
+@kernel
 def send(z, g, f, p, receiver, call):
     """Deliver one message of p at once; returns whether it arrived. `call` is its call number, 0 for none."""
     z[N.MESSAGES] += 1
     c = z[process(z, p) + P.QUEUE_CORE]
-    if receiver < 0 or not post(z, g, f, p, receiver, call):
+    if receiver < 0 or is_full(z, receiver) or not post(z, g, f, p, receiver, call):
         z[N.LOST_MESSAGES] += 1
         log.note(z, g, f, log.SEND, c, p, P.NONE, 0)
         return False

@@ -1,5 +1,7 @@
 """Placement: the run queue proposed for a new or a woken process (DESIGN §5)."""
 
+import numpy as np
+
 from sim.kernels import bits, draw, queues
 from sim.kernels.jit import kernel
 from sim.kernels.rows import core, mask, process
@@ -18,7 +20,21 @@ def allowed_near(z, g, f, p, proposal):
     row = process(z, p)
     if z[row + P.AFFINITY] != P.STRICT or bits.has(z, mask(z, z[row + P.MASK]), proposal):
         return proposal
-    return bits.nearest(z, mask(z, z[row + P.MASK]), z[S.ALL_CORES], proposal)
+    found = bits.nearest(z, mask(z, z[row + P.MASK]), z[S.ALL_CORES], proposal)
+    return found if found >= 0 else proposal
+
+
+@kernel
+def fit(z, g, f, p, proposal):
+    """The proposal, or the nearest core to it that is available and allowed; without any, where p waits for one."""
+    if z[K.MOVES] == 0:
+        return allowed_near(z, g, f, p, proposal)
+    row = process(z, p)
+    allowed = mask(z, z[row + P.MASK]) if z[row + P.AFFINITY] == P.STRICT else z[S.ALL_CORES]
+    if bits.has(z, z[S.ONLINE_SET], proposal) and bits.has(z, allowed, proposal):
+        return proposal
+    found = bits.nearest(z, z[S.ONLINE_SET], allowed, proposal)
+    return found if found >= 0 else allowed_near(z, g, f, p, proposal)
 
 
 @kernel
@@ -52,7 +68,7 @@ def least_loaded(z, g, f, p, reference, within):
     n = z[K.NUM_CORES]
     best, best_rank = -1, 0
     for c in range(n):
-        if bits.has(z, allowed, c) and bits.has(z, within, c):
+        if bits.has(z, allowed, c) and bits.has(z, within, c) and bits.has(z, z[S.ONLINE_SET], c):
             # one number for (load, distance class with the reference itself before all, cyclic step)
             step = c - reference if c >= reference else c - reference + n
             d = bits.distance(z, reference, c) if c != reference else -1
@@ -78,12 +94,66 @@ def best_of(z, g, f, p):
 
 @kernel
 def numa_local(z, g, f, p, reference):
-    """Least loaded core of p's home node, else of the machine; without a home, the reference's node."""
+    """Least loaded core of p's home node, else of the machine; without a home, the reference's node.
+
+    Unified memory has one node: there the cluster takes its place.
+    """
     home = z[process(z, p) + P.HOME]
-    if home < 0:
-        home = z[core(z, reference) + C.NODE]
-    found = least_loaded(z, g, f, p, reference, z[S.NODE_SETS] + home * z[S.WORDS])
-    return found if found >= 0 else least_loaded(z, g, f, p, reference, z[S.ALL_CORES])
+    if z[S.NUM_NODES] == 1:
+        near = z[S.CLUSTER_SETS] + z[core(z, reference) + C.CLUSTER] * z[S.WORDS]
+    else:
+        near = z[S.NODE_SETS] + (home if home >= 0 else z[core(z, reference) + C.NODE]) * z[S.WORDS]
+    found = least_loaded(z, g, f, p, reference, near)
+    return found if found >= 0 else anywhere(z, g, f, p, reference)
+
+
+@kernel
+def anywhere(z, g, f, p, reference):
+    """Least loaded core of the machine; the reference if none is available."""
+    found = least_loaded(z, g, f, p, reference, z[S.ALL_CORES])
+    return found if found >= 0 else reference
+
+
+@kernel
+def where_preferred(z, p, last):
+    """First scheduler on p's preferred core, unless more waits there than at the last core."""
+    preferred = z[process(z, p) + P.PREFERRED_CORE]
+    if preferred >= 0:
+        for c in range(z[K.NUM_CORES]):
+            if z[core(z, c) + C.HARDWARE] == preferred:
+                return c if queues.load(z, c) <= queues.load(z, last) else last
+    return last
+
+
+@kernel
+def has_other(z, within, c):
+    """Does a set hold an available core other than c?"""
+    for i in range(z[S.WORDS]):
+        word = np.uint64(z[within + i]) & np.uint64(z[z[S.ONLINE_SET] + i])
+        if i == c >> 6:
+            word &= ~(bits.ONE << np.uint64(c & 63))
+        if word != bits.ZERO:
+            return True
+    return False
+
+
+@kernel
+def refuge(z, g, f, p, c):
+    """Where p goes when it cannot stay on core c: the least loaded available core that suits it, or NONE."""
+    row = process(z, p)
+    allowed, kind = z[S.ALL_CORES], z[row + P.AFFINITY]
+    own = mask(z, z[row + P.MASK])
+    if kind == P.STRICT or (kind != P.NO_AFFINITY and has_other(z, own, c)):
+        allowed = own
+    n = z[K.NUM_CORES]
+    best, best_rank = P.NONE, 0
+    for x in range(n):
+        if x != c and bits.has(z, z[S.ONLINE_SET], x) and bits.has(z, allowed, x):
+            step = x - c if x >= c else x - c + n
+            rank = (queues.load(z, x) * 4 + bits.distance(z, c, x)) * n + step
+            if best < 0 or rank < best_rank:
+                best, best_rank = x, rank
+    return best
 
 
 @kernel
@@ -98,7 +168,9 @@ def propose(z, g, f, p, rule, reference):
     if rule == R.RANDOM:
         return allowed_near(z, g, f, p, random_core(z, g, f))
     if rule == R.LEAST_LOADED:
-        return least_loaded(z, g, f, p, reference, z[S.ALL_CORES])
+        return anywhere(z, g, f, p, reference)
     if rule == R.BEST_OF:
         return best_of(z, g, f, p)
+    if rule == R.WHERE_PREFERRED:
+        return where_preferred(z, p, reference)
     return numa_local(z, g, f, p, reference)

@@ -1,6 +1,6 @@
 """The interpreter of class programs and of the operations of a replayed trace (DESIGN §4)."""
 
-from sim.kernels import bits, draw, heap, life, log, messages
+from sim.kernels import affinity, bits, draw, heap, life, log, messages
 from sim.kernels.jit import kernel
 from sim.kernels.rows import core, klass, process, step_row
 from sim.layout import core as C
@@ -41,13 +41,15 @@ def exit_process(z, g, f, p, c):
 
 
 @kernel
-def spawn(z, g, f, p, c, kind):
-    """One child of p, of class `kind`, placed from core c."""
+def spawn(z, g, f, p, c, kind, source):
+    """One child of p, of class `kind`, placed from core c; its affinity is as the step says."""
     row = process(z, p)
     key = draw.mix(z[row + P.KEY] ^ draw.CHILD, z[row + P.DRAWS])
     z[row + P.DRAWS] += 1
     child = life.create(z, g, f, kind, key, p)
     if child >= 0:
+        if source != T.FROM_CLASS:
+            affinity.inherit(z, child, p if source == T.FROM_PARENT else P.NONE)
         life.admit(z, g, f, child, c)
     log.note(z, g, f, log.SPAWN, c, p, child, 0)
 
@@ -82,12 +84,17 @@ def act(z, g, f, p, c, step):
             return OWES if z[core(z, c) + C.OWED_NS] > 0 else wait(z, g, f, p, c, P.WAITING, count)
     elif op == T.REPLY:
         messages.reply(z, g, f, p)
+    elif op == T.AFFINE:
+        at = step_row(g, step)
+        affinity.set_affinity(
+            z, g, f, p, g[at + T.NEW_MASK], g[at + T.NEW_TYPE], g[at + T.NEW_PREFERRED], g[at + T.NEW_MAX]
+        )
     else:
         for _ in range(g[step_row(g, step) + T.COUNT]):
             if op == T.SEND:
                 messages.send(z, g, f, p, messages.receiver_of(z, g, f, p, step), 0)
             else:
-                spawn(z, g, f, p, c, g[step_row(g, step) + T.TARGET])
+                spawn(z, g, f, p, c, g[step_row(g, step) + T.TARGET], g[step_row(g, step) + T.SPAWN_AFFINITY])
     z[row + P.PC] += 1
     return RUNS
 

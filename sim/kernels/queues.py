@@ -4,14 +4,16 @@ append and remove also keep what is derived from them: queue lengths, the set of
 the counts of waiting processes. Thieves and the balancer take from the middle, hence the links both ways.
 """
 
-from sim.kernels import bits, tree
+from sim.kernels import bits, strand, tree
 from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import core, process
 from sim.layout import core as C
+from sim.layout import counter as N
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout.sentinel import TIME_NEVER_NS
+from sim.layout.status import QUEUE_LIMIT
 
 ONE_LEVEL = 0  # every process of the lane has priority normal
 
@@ -21,6 +23,14 @@ def waiting_at(z, p):
     """Where queued processes with p's mask are counted."""
     row = process(z, p)
     return z[S.MASK_WAITING] + (z[row + P.MASK] if z[row + P.AFFINITY] == P.STRICT else 0)
+
+
+@leaf
+def check_capacity(z, c):
+    """Count it if core c's queue is full and takes one more all the same: no process is lost."""
+    if z[K.QUEUE_CAPACITY] != K.UNLIMITED and z[core(z, c) + C.QUEUE_LENGTH] >= z[K.QUEUE_CAPACITY]:
+        z[N.QUEUE_OVERFLOWS] += 1
+        z[S.STATUS] |= QUEUE_LIMIT
 
 
 @leaf
@@ -44,6 +54,8 @@ def append(z, g, f, c, p):
     z[S.NUM_WAITING] += 1
     if z[K.HAS_MASKS]:
         z[waiting_at(z, p)] += 1
+    if z[K.CAN_STRAND]:
+        strand.update(z, p, c)
 
 
 @leaf
@@ -65,6 +77,24 @@ def remove(z, g, f, c, p):
     z[S.NUM_WAITING] -= 1
     if z[K.HAS_MASKS]:
         z[waiting_at(z, p)] -= 1
+    if z[K.CAN_STRAND]:
+        strand.clear(z, p)
+
+
+@kernel
+def rotate(z, c, p):
+    """Move p, which is not the last one, to the tail of level 2 of core c's queue."""
+    before, after = z[process(z, p) + P.PREV], z[process(z, p) + P.NEXT]
+    last = z[core(z, c) + C.LAST + 2]
+    if before < 0:
+        z[core(z, c) + C.FIRST + 2] = after
+    else:
+        z[process(z, before) + P.NEXT] = after
+    z[process(z, after) + P.PREV] = before
+    z[process(z, last) + P.NEXT] = p
+    z[process(z, p) + P.PREV] = last
+    z[process(z, p) + P.NEXT] = P.NONE
+    z[core(z, c) + C.LAST + 2] = p
 
 
 @kernel
@@ -75,18 +105,33 @@ def skip_low(z, g, f, c):
         z[process(z, p) + P.SKIP] -= 1
         if z[process(z, p) + P.SKIP] <= 0 or z[process(z, p) + P.NEXT] < 0:
             return p
-        after, last = z[process(z, p) + P.NEXT], z[core(z, c) + C.LAST + 2]
-        z[core(z, c) + C.FIRST + 2] = after
-        z[process(z, after) + P.PREV] = P.NONE
-        z[process(z, last) + P.NEXT] = p
-        z[process(z, p) + P.PREV] = last
-        z[process(z, p) + P.NEXT] = P.NONE
-        z[core(z, c) + C.LAST + 2] = p
+        rotate(z, c, p)
+
+
+@kernel
+def take_allowed(z, g, f, c):
+    """As take(), where some of the queue may not run on core c; NONE if none may."""
+    for level in range(C.LEVELS - 1):
+        p = strand.first_allowed(z, z[core(z, c) + C.FIRST + level], c)
+        if p >= 0:
+            remove(z, g, f, c, p)
+            return p
+    while True:
+        p = strand.first_allowed(z, z[core(z, c) + C.FIRST + 2], c)
+        if p < 0:
+            return p
+        z[process(z, p) + P.SKIP] -= 1
+        if z[process(z, p) + P.SKIP] <= 0 or strand.first_allowed(z, z[process(z, p) + P.NEXT], c) < 0:
+            remove(z, g, f, c, p)
+            return p
+        rotate(z, c, p)
 
 
 @leaf
 def take(z, g, f, c):
     """Remove and return the process that core c runs next; its queue is not empty."""
+    if z[S.NUM_STRANDED] > 0:
+        return take_allowed(z, g, f, c)
     rule = z[K.QUEUE_RULE]
     if rule == ONE_LEVEL:
         p = z[core(z, c) + C.FIRST + 2]
@@ -106,19 +151,24 @@ def load(z, c):
     return z[core(z, c) + C.QUEUE_LENGTH] + (1 if z[core(z, c) + C.STATE] == C.RUNNING else 0)
 
 
+@leaf
+def push_ready(z, c):
+    """Put core c at the end of the ready list."""
+    z[core(z, c) + C.STATE] = C.PENDING
+    at, size = z[S.READY_HEAD] + z[S.READY_COUNT], z[K.NUM_CORES]
+    z[z[S.READY_RING] + (at if at < size else at - size)] = c
+    z[S.READY_COUNT] += 1
+
+
 @kernel
 def make_due(z, g, f, c, t):
     """An IDLE core will dispatch: at once through the ready list, or after the wake-up latency."""
     z[S.NUM_IDLE] -= 1
     bits.drop(z, z[S.IDLE_SET], c)
     if z[K.WAKE_NS] == 0:
-        z[core(z, c) + C.STATE] = C.PENDING
         if z[z[S.EVENTS] + c] != TIME_NEVER_NS:
             tree.set_event(z, c, TIME_NEVER_NS)
-        at = z[S.READY_HEAD] + z[S.READY_COUNT]
-        size = z[K.NUM_CORES]
-        z[z[S.READY_RING] + (at if at < size else at - size)] = c
-        z[S.READY_COUNT] += 1
+        push_ready(z, c)
     else:
         z[core(z, c) + C.STATE] = C.WAKING
         tree.set_event(z, c, t + z[K.WAKE_NS])

@@ -10,12 +10,14 @@ to inline. Kernels take (z, g, f) first and in this order, also those that read 
 caller changes when one comes to need a table, and what is unused costs nothing once inlined. The small
 helpers of rows, sets, heap and tree take the arrays that they touch and nothing else.
 
-Names that stand for the same thing everywhere, all int64: p process slot, c core, t time in ns, d
+Names that stand for the same thing everywhere, all int64: p process slot, c core (a scheduler), h hardware
+core, t time in ns, d
 distance class, kind class of processes, row position of a row in z, k processes that would run before p.
 """
 
 from sim.kernels.jit import leaf
 from sim.layout import core as C
+from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
@@ -33,6 +35,18 @@ def process(z, p):
 def core(z, c):
     """Row of core c."""
     return K.CORES + c * C.WIDTH
+
+
+@leaf
+def hardware(z, h):
+    """Row of hardware core h."""
+    return z[S.HARDWARE] + h * H.WIDTH
+
+
+@leaf
+def timeline(g, row):
+    """Row of the timeline table."""
+    return g[G.TIMELINE] + row * T.TIMELINE_WIDTH
 
 
 @leaf

@@ -54,6 +54,7 @@ def from_victim(z, g, f, thief, victim):
     position = 0
     while p >= 0 and position < z[K.SCAN] and taken < most:
         follower = after(z, g, f, victim, p)
+        z[S.BATCH_LATER] = 1 if taken > 0 else 0
         # the queue shrinks as it is robbed: what was taken no longer runs before p
         if decide.attempt(z, g, f, p, victim, thief, position - taken + 1, N.STEAL):
             queues.remove(z, g, f, victim, p)
@@ -66,6 +67,7 @@ def from_victim(z, g, f, thief, victim):
             taken += 1
         position += 1
         p = follower
+    z[S.BATCH_LATER] = 0
     return first
 
 

@@ -31,7 +31,7 @@ FOOTPRINT = 19  # footprint of its core when its last slice began, bytes; NONE i
 MIGRATIONS = 20
 LAST_MIGRATION_NS = 21
 MASK = 22  # row of the mask table
-AFFINITY = 23  # NO_AFFINITY, PREFERRED, STRICT
+AFFINITY = 23  # NO_AFFINITY, PREFERRED, STRICT, DYNAMIC
 # --- identity and messages ------------------------------------------------------------------------
 QUEUE_CORE = 24  # core whose queue holds it
 NUMBER = 25  # number of creation in its class
@@ -55,11 +55,34 @@ LOW = 41  # 1 if its priority is low
 VISITED = 42  # .. 45: physical core
 VISITED_FOOTPRINT = 46  # .. 49
 VISITED_COUNT = 50  # entries in use, oldest first
-WINDOW_POSITION = 51  # in the process's ring of migration times
-WIDTH = 56  # whole cache lines
+VISITED_CLUSTER = 51  # .. 54
+VISITED_SHARED = 55  # .. 58: footprint of the cluster
+SHARED_FOOTPRINT = 59  # as FOOTPRINT, of the cluster
+PLACE = 60  # hardware core whose caches hold it, or NONE
+# --- settlement of the last migration ---------------------------------------------------------------
+OPEN_MIGRATION = 61  # 1: a migration is not settled yet
+PAID_NS = 62  # its cost
+EXPECTED_NS = 63  # waiting expected at the source
+SPEED_Q20 = 64  # ns per reduction gained
+MOVED_REDS = 65  # reductions run since
+FIRST_NS = 66  # its first dispatch since, or NONE
+LEFT_CORE = 67  # scheduler that the last migration left
+WINDOW_POSITION = 68  # in the process's ring of migration times
+# --- affinity ---------------------------------------------------------------------------------------
+PREFERRED_CORE = 69  # hardware core, or NONE
+MAX_MIGRATIONS = 70  # of its own, or NONE
+MARKED = 71  # 1: its affinity changed and it may have to move
+IS_STRANDED = 72
+# --- age and memory ---------------------------------------------------------------------------------
+AGE_NS = 73  # time it has run
+AGE_REDS = 74
+OLD_HOME = 75  # node of the old heap; HOME is that of the young one
+ALLOCATED_Q16 = 76  # words since the last collection
+SINCE_MAJOR = 77  # collections since the last major one
+WIDTH = 80  # whole cache lines
 RING = 16  # migration times kept a process, if its limit has a window
 
 NONE = -1
 FREE, READY, RUNNING, BLOCKED, WAITING, CALLING, EDGE = 0, 1, 2, 3, 4, 5, 6
-NO_AFFINITY, PREFERRED, STRICT = 0, 1, 2
+NO_AFFINITY, PREFERRED, STRICT, DYNAMIC, INHERIT = 0, 1, 2, 3, 4
 VISITS = 4

@@ -9,6 +9,11 @@ PROCESS_LIMIT = 8
 MESSAGE_LIMIT = 16
 BROKEN = 32
 LOG_FULL = 64
+QUEUE_LIMIT = 128
+MAILBOX_LIMIT = 256
+MEMORY_LIMIT = 512
+DECISIONS_FULL = 1024
+FAILURES = PROCESS_LIMIT | MESSAGE_LIMIT | BROKEN | QUEUE_LIMIT | MAILBOX_LIMIT | MEMORY_LIMIT
 
 
 class LaneStatus(IntFlag):
@@ -21,6 +26,10 @@ class LaneStatus(IntFlag):
     MESSAGE_LIMIT = MESSAGE_LIMIT
     BROKEN_INVARIANT = BROKEN
     LOG_FULL = LOG_FULL
+    QUEUE_LIMIT = QUEUE_LIMIT
+    MAILBOX_LIMIT = MAILBOX_LIMIT
+    MEMORY_LIMIT = MEMORY_LIMIT
+    DECISIONS_FULL = DECISIONS_FULL
 
     def describe(self) -> str:
         """The sentences of all bits set."""
@@ -29,9 +38,7 @@ class LaneStatus(IntFlag):
     @property
     def is_failure(self) -> bool:
         """Whether the lane's numbers must not be used."""
-        return LaneStatus.COMPLETED not in self or bool(
-            self & (LaneStatus.PROCESS_LIMIT | LaneStatus.MESSAGE_LIMIT | LaneStatus.BROKEN_INVARIANT)
-        )
+        return LaneStatus.COMPLETED not in self or bool(int(self) & FAILURES)
 
 
 SENTENCES = {
@@ -46,4 +53,14 @@ SENTENCES = {
         "An invariant of the simulator was broken; please report this configuration."
     ),
     LaneStatus.LOG_FULL: "The event log was full; its first entries are kept.",
+    LaneStatus.QUEUE_LIMIT: (
+        "A run queue held more than queue_capacity processes; raise it, or let less work arrive."
+    ),
+    LaneStatus.MAILBOX_LIMIT: (
+        "A mailbox was full and messages were lost; raise mailbox_capacity or receive faster."
+    ),
+    LaneStatus.MEMORY_LIMIT: (
+        "No node had room for a process's memory; raise node_memory_bytes or keep fewer processes."
+    ),
+    LaneStatus.DECISIONS_FULL: "The decision log was full; its first rows are kept.",
 }

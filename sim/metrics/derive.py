@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from sim.arena import Arena
-from sim.layout import core as C
 from sim.layout import counter as N
+from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.metrics.table import METRICS
 
@@ -72,9 +72,10 @@ def memory_metrics(c: dict[str, int]) -> dict[str, float]:
 
 def metrics_of(arena: Arena, span_ns: int) -> dict[str, float]:
     """All metrics of the lane that just ran in `arena`; `span_ns` is the measured time."""
-    c, n, histograms = arena.counters(), arena.num_cores, arena.histograms()
-    span_s, core_ns, busy = span_ns / 1e9, n * span_ns, c["busy_ns"]
-    utilisation = arena.cores()[:, C.BUSY_NS] / span_ns
+    c, histograms, hardware = arena.counters(), arena.histograms(), arena.hardware()
+    span_s, busy = span_ns / 1e9, c["busy_ns"]
+    core_ns, scheduler_ns = hardware.shape[0] * span_ns, arena.num_now * span_ns
+    utilisation = hardware[:, H.BUSY_NS] / span_ns
     overhead = c["direct_ns"] + c["refill_ns"] + c["remote_ns"]
     balance = ratio(int(arena.z[S.JAIN_Q32]) / 2**32, int(arena.z[S.JAIN_WINDOWS]))
     queues = ratio(int(arena.z[S.QUEUE_JAIN_Q32]) / 2**32, int(arena.z[S.QUEUE_JAIN_WINDOWS]))
@@ -86,8 +87,8 @@ def metrics_of(arena: Arena, span_ns: int) -> dict[str, float]:
         "direct_overhead_share": ratio(c["direct_ns"], busy),
         "refill_overhead_share": ratio(c["refill_ns"], busy),
         "remote_overhead_share": ratio(c["remote_ns"], busy),
-        "wasted_core_share": c["wasted_ns"] / core_ns,
-        "idle_share": c["idle_ns"] / core_ns,
+        "wasted_core_share": c["wasted_ns"] / scheduler_ns,
+        "idle_share": c["idle_ns"] / scheduler_ns,
         "utilisation": busy / core_ns,
         "utilisation_min": float(utilisation.min()),
         "utilisation_max": float(utilisation.max()),

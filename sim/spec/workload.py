@@ -95,7 +95,7 @@ class Affinity(Spec):
     def check(self) -> None:
         takes = self.type in ("preferred", "strict", "dynamic")
         needs = self.type == "strict" or (self.type == "preferred" and self.preferred_core is None)
-        if needs and self.cores is None or not takes and self.cores is not None:
+        if (needs and self.cores is None) or (not takes and self.cores is not None):
             raise SpecError(
                 "cores",
                 self.cores,

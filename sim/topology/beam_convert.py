@@ -88,7 +88,8 @@ def topology_of(beam: BeamTopology, name: str, base: Topology | None = None) -> 
     name : str, of the topology
     base : Topology or None; one that has each logical id as a ``core_os_index`` gives kinds of
         core, speeds, caches, clusters (cut where the terms put a border), cache line latencies
-        and measured core latencies. Its memory and distances hold if its nodes have the same CPUs
+        and measured core latencies; if its nodes divide the CPUs in the same way, them as well,
+        with memory and distances
 
     Returns
     -------

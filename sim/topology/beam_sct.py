@@ -14,7 +14,8 @@ SCT_LENGTH_MAX = 1 << 22
 CPUS_MAX = ID_MAX + 1
 WHERE = "sct"
 # A letter in lower case marks made-up identifiers; nothing depends on it.
-PART = re.compile(r"([A-Za-z])([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)", re.ASCII)
+IDS = r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*"
+PART = re.compile(rf"([A-Za-z])({IDS})")
 # Threads and cores come first; the order of the last two says which one holds the other.
 ORDERS = ("tcpn", "tcnp")
 DEFAULTS = {"t": 0, "c": 0, "p": 0, "n": NO_ID}
@@ -84,6 +85,42 @@ def format_sct(beam: BeamTopology) -> str:
     return ":".join(entries)
 
 
+def parse_ids(text: str, where: str = "ids", count_max: int = CPUS_MAX) -> list[int]:
+    """Read identifiers as ``+sct`` writes them; ``format_ids`` undoes it.
+
+    Parameters
+    ----------
+    text      : str such as ``0-3,7,6-5``: numbers, and ranges that count up or down
+    where     : str, the name for error messages
+    count_max : int, most ids accepted; reading stops there, as a short text may name very many
+
+    Returns
+    -------
+    list of int, 0 to 65535, in the order of the text; repeats stay
+
+    Raises
+    ------
+    TopologyError for any other text, and for too many ids
+
+    Source
+    ------
+    OTP ``erl_cpu_topology.c: get_cput_id_seq``
+    """
+    if re.fullmatch(IDS, text) is None:
+        raise TopologyError(where, text, "numbers and ranges such as 0-3,7")
+    ids: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        start = _read_id(first, where)
+        stop = _read_id(last, where) if last else start
+        if len(ids) + abs(stop - start) + 1 > count_max:
+            allowed = f"at most {count_max} ids"
+            raise TopologyError(where, text, allowed, "L names each CPU once, other lists as many or one")
+        step = 1 if stop >= start else -1
+        ids.extend(range(start, stop + step, step))
+    return ids
+
+
 def format_ids(ids: Sequence[int]) -> str:
     """Write identifiers as ``+sct`` takes them, in their order.
 
@@ -131,11 +168,11 @@ def _format_entry(cpus: Sequence[BeamCpu]) -> str:
 
 def _read_entry(entry: str, where: str, count_max: int) -> list[BeamCpu]:
     parts = _split_entry(entry, where)
-    logical = _read_ids(parts.pop("L"), f"{where}.L", count_max)
+    logical = parse_ids(parts.pop("L"), f"{where}.L", count_max)
     order = "".join(parts)
     columns = {letter: [default] for letter, default in DEFAULTS.items()}
     for letter, text in parts.items():
-        columns[letter] = _read_ids(text, f"{where}.{letter}", len(logical))
+        columns[letter] = parse_ids(text, f"{where}.{letter}", len(logical))
         if len(columns[letter]) not in (1, len(logical)):
             allowed = f"{len(logical)} ids, as many as L has, or one for all"
             raise TopologyError(f"{where}.{letter}", text, allowed)
@@ -176,21 +213,6 @@ def _split_entry(entry: str, where: str) -> dict[str, str]:
         allowed = "L first, then t, c, p, n in this order or with n before p, each at most once"
         raise TopologyError(where, entry, allowed, HINT)
     return parts
-
-
-def _read_ids(text: str, where: str, count_max: int) -> list[int]:
-    """Expand ids, giving up as soon as there are too many: a short text may name very many."""
-    ids: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        start = _read_id(first, where)
-        stop = _read_id(last, where) if last else start
-        if len(ids) + abs(stop - start) + 1 > count_max:
-            allowed = f"at most {count_max} ids"
-            raise TopologyError(where, text, allowed, "L names each CPU once, other lists as many or one")
-        step = 1 if stop >= start else -1
-        ids.extend(range(start, stop + step, step))
-    return ids
 
 
 def _read_id(digits: str, where: str) -> int:

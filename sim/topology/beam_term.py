@@ -5,9 +5,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
-from sim.topology.beam_cpu import ID_MAX, NO_ID, BeamCpu, BeamTopology
+from sim.topology.beam_cpu import ID_MAX, NO_ID, BeamCpu, BeamTopology, ids_of
 from sim.topology.errors import TopologyError
 
 # Room for 65536 CPUs, each with a core and a thread, printed with line breaks.
@@ -25,6 +25,7 @@ LEVELS_BELOW = {
     "logical": dict.fromkeys(range(TOP, LOGICAL), LOGICAL),
 }
 TOKEN = re.compile(r"\s*(?:([a-z_]{1,20})|(\d{1,9})|([\[\]{},.]))", re.ASCII)
+EMPTY_LIST_END = re.compile(r"\s*\]\s*,", re.ASCII)
 HINT = 'print it in Erlang with io:format("~w.~n", [erlang:system_info(cpu_topology)])'
 
 
@@ -101,7 +102,7 @@ def _format_level(cpus: Sequence[BeamCpu], level: int) -> str:
     """Write CPUs that agree on every level above."""
     while level < LOGICAL:
         runs = list(_runs(cpus, level))
-        value = astuple(cpus[0])[level]
+        value = ids_of(cpus[0])[level]
         if len(runs) > 1 or (value != NO_ID and level in (PROCESSOR, PROCESSOR_NODE)):
             return "[" + ",".join(_format_run(run, level) for run in runs) + "]"
         level += 1
@@ -109,7 +110,7 @@ def _format_level(cpus: Sequence[BeamCpu], level: int) -> str:
 
 
 def _format_run(cpus: Sequence[BeamCpu], level: int) -> str:
-    if astuple(cpus[0])[level] == NO_ID:
+    if ids_of(cpus[0])[level] == NO_ID:
         # Processors without an external node stand beside the external nodes.
         return _format_level(cpus, level + 1)[1:-1]
     return f"{{{TAGS[level]},{_format_level(cpus, level + 1)}}}"
@@ -117,7 +118,7 @@ def _format_run(cpus: Sequence[BeamCpu], level: int) -> str:
 
 def _runs(cpus: Sequence[BeamCpu], level: int) -> Iterator[Sequence[BeamCpu]]:
     """Yield the longest stretches of CPUs with one id."""
-    ids = [astuple(cpu)[level] for cpu in cpus]
+    ids = [ids_of(cpu)[level] for cpu in cpus]
     start = 0
     for stop in range(1, len(cpus) + 1):
         if stop == len(cpus) or ids[stop] != ids[start]:
@@ -241,7 +242,7 @@ def _read_entry(reader: _Reader, cpus: list[BeamCpu], place: _Place, above: int,
 
 def _skip_info(reader: _Reader) -> None:
     """Go past the empty list of ``{Tag, [], X}``, which Erlang keeps for later use."""
-    rest = re.compile(r"\s*\]\s*,").match(reader.text, reader.end)
+    rest = EMPTY_LIST_END.match(reader.text, reader.end)
     if reader.word == "[" and rest is not None:
         reader.step()
         reader.step()

@@ -1,0 +1,43 @@
+"""Processes that stand where they cannot run, and how they get away (DESIGN §13, §15)."""
+
+from sim.kernels import bits
+from sim.kernels.jit import kernel
+from sim.kernels.rows import core, mask, process
+from sim.layout import core as C
+from sim.layout import counter as N
+from sim.layout import lane as S
+from sim.layout import process as P
+
+
+@kernel
+def allows(z, p, c):
+    """check_affinity: may p run on core c?"""
+    row = process(z, p)
+    return z[row + P.AFFINITY] != P.STRICT or bits.has(z, mask(z, z[row + P.MASK]), c)
+
+
+@kernel
+def update(z, p, c):
+    """Count p, queued on core c, as stranded or not."""
+    row = process(z, p)
+    stranded = 1 if z[core(z, c) + C.STATE] == C.OFFLINE or not allows(z, p, c) else 0
+    if stranded != z[row + P.IS_STRANDED]:
+        z[row + P.IS_STRANDED] = stranded
+        z[S.NUM_STRANDED] += 1 if stranded else -1
+        z[N.STRANDED] += stranded
+
+
+@kernel
+def clear(z, p):
+    """p leaves its queue."""
+    if z[process(z, p) + P.IS_STRANDED]:
+        z[process(z, p) + P.IS_STRANDED] = 0
+        z[S.NUM_STRANDED] -= 1
+
+
+@kernel
+def first_allowed(z, p, c):
+    """The first process from p on in its level of core c's queue that may run there; NONE at the end."""
+    while p >= 0 and not allows(z, p, c):
+        p = z[process(z, p) + P.NEXT]
+    return p
