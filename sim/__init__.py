@@ -2,6 +2,7 @@
 
 from sim.cache import source_digest
 from sim.layout.counter import MECHANISMS, REASONS
+from sim.layout.decision import DECISION_COLUMNS
 from sim.layout.status import LaneStatus
 from sim.metrics.table import METRICS, Metric
 from sim.plan import Lane, plan_of
@@ -54,14 +55,14 @@ from sim.workload.replay import (
 )
 
 __all__ = [
-    "BIND_ATOMS", "BIND_TYPES", "MECHANISMS", "METRICS", "REASONS", "NO_EDGE", "NO_PEER", "ROW_COUNT_MAX", "VALUE_MAX",
-    "WORKING_SET_MIN_BYTES", "Adaptive", "Affinity", "Arrival", "Balancing", "BeamCpu",
-    "BeamTopology", "Binding", "BurstLimit", "Change", "Cost", "Decision", "DistanceClass",
-    "Distribution", "Lane", "LaneStatus", "Limits", "Memory", "Metric", "Placement", "Policy",
-    "Power", "ProcessClass", "ProcessLimit", "RateLimit", "Replay", "ReplayOp", "ReplayTrace",
-    "Result", "Simulation", "SpecError", "Stealing", "Step", "Timeline", "Topology",
-    "TopologyError", "TraceError", "Triggers", "Workload", "beam_of", "bind_order",
-    "compile_kernels", "format_ids", "format_sct", "format_term", "parse_ids", "parse_sct", "parse_term",
-    "plan_of", "replay_stuck", "scheduler_map", "simulate", "simulate_logged", "source_digest",
-    "topology_of",
+    "Adaptive", "Affinity", "Arrival", "BIND_ATOMS", "BIND_TYPES", "Balancing", "BeamCpu",
+    "BeamTopology", "Binding", "BurstLimit", "Change", "Cost", "DECISION_COLUMNS", "Decision",
+    "DistanceClass", "Distribution", "Lane", "LaneStatus", "Limits", "MECHANISMS", "METRICS", "Memory",
+    "Metric", "NO_EDGE", "NO_PEER", "Placement", "Policy", "Power", "ProcessClass", "ProcessLimit",
+    "REASONS", "ROW_COUNT_MAX", "RateLimit", "Replay", "ReplayOp", "ReplayTrace", "Result",
+    "Simulation", "SpecError", "Stealing", "Step", "Timeline", "Topology", "TopologyError",
+    "TraceError", "Triggers", "VALUE_MAX", "WORKING_SET_MIN_BYTES", "Workload", "beam_of", "bind_order",
+    "compile_kernels", "format_ids", "format_sct", "format_term", "parse_ids", "parse_sct",
+    "parse_term", "plan_of", "replay_stuck", "scheduler_map", "simulate", "simulate_logged",
+    "source_digest", "topology_of",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import step as T
 from sim.layout import table as G
+from sim.layout.decision import WIDTH as DECISION_WIDTH
 from sim.layout.sentinel import TIME_NEVER_NS, TIME_PAST_NS
 from sim.plan import Plan
 
@@ -18,7 +19,6 @@ MAIL_PER_PROCESS = 4
 MAIL_LEAST = 65_536
 MAIL_WIDTH = 4
 LOG_WIDTH = 6
-DECISION_WIDTH = 12
 LINE = 8  # int64 in a cache line: rows that are touched together begin on one
 
 

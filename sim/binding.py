@@ -11,7 +11,7 @@ from sim.topology.model import Topology
 def is_efficiency(topology: Topology) -> np.ndarray:
     """Which cores are E cores: those whose type's name begins with E; bool (core,)."""
     kinds = np.array([name.startswith("E") for name in topology.core_type_names])
-    return kinds[topology.core_type]
+    return np.asarray(kinds[topology.core_type])
 
 
 def schedulers_of(binding: Binding, topology: Topology) -> int:

@@ -110,11 +110,8 @@ class TableDraft:
         """
         preferred = affinity.preferred_core
         if preferred is not None and preferred >= self.topology.num_cores:
-            raise SpecError(
-                f"{where}.preferred_core",
-                preferred,
-                f"a core of this machine, 0 to {self.topology.num_cores - 1}",
-            )
+            last = self.topology.num_cores - 1
+            raise SpecError(f"{where}.preferred_core", preferred, f"a core of this machine, 0 to {last}")
         return [
             self.mask(affinity, where, lenient=lenient),
             AFFINITY_CODES[affinity.type],
@@ -214,12 +211,10 @@ def is_cpu_bound(workload: Workload, kind: ProcessClass) -> bool:
     """Whether processes of a class are CPU-bound, by declaration or by their program (DESIGN §8)."""
     if kind.bound != "auto":
         return kind.bound == "cpu"
-    run_ns = (
-        sum(mean_of(s.draw) for s in kind.program if s.op == "run" and s.draw) * workload.ns_per_reduction
-    )
+    runs = [mean_of(step.draw) for step in kind.program if step.op == "run" and step.draw]
     blocks = [mean_of(step.draw) for step in kind.program if step.op == "block" and step.draw]
     if blocks:
-        return run_ns >= sum(blocks)
+        return sum(runs) * workload.ns_per_reduction >= sum(blocks)
     return not any(step.op in ("receive", "call") for step in kind.program)
 
 

@@ -38,8 +38,10 @@ def cut(z, g, f, c):
     z[row + P.REFILL_LINES] += unpaid_lines(z[at + C.PAID_LINES], refill_ns, paid_refill, left)
     work_ns = max(0, min(WORK_MOST_NS, left - refill_ns))
     reds = min(z[at + C.SEGMENT_REDS], (work_ns << 20) // costs.ns_per_reduction_q20(z, g, f, p, c))
-    remote_ns = segments.remote_ns(z, g, f, p, c, reds)
-    segments.book(z, g, f, p, c, reds, elapsed, paid_debt, paid_refill, remote_ns)
+    z[at + C.SEGMENT_REDS] = reds
+    z[at + C.PAID_DIRECT_NS], z[at + C.PAID_REFILL_NS] = paid_debt, paid_refill
+    z[at + C.PAID_REMOTE_NS] = segments.remote_ns(z, g, f, p, c, reds)
+    segments.book(z, g, f, p, c)
     tree.set_event(z, c, TIME_NEVER_NS)
     z[at + C.STATE] = C.PENDING
     z[row + P.READY_NS] = z[S.NOW_NS]

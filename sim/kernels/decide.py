@@ -47,9 +47,9 @@ def refusal(z, g, f, p, source, target, k):
 
 
 @kernel
-def move(z, g, f, p, source, target, k, mechanism):
+def move(z, g, f, p, source, target, k):
     """Book the migration of p, its cost included; the caller moves it in the queues."""
-    row, d = process(z, p), bits.distance(z, source, target)
+    row, d, mechanism = process(z, p), bits.distance(z, source, target), z[S.MECHANISM]
     settle.settle(z, p)
     settle.open_migration(z, g, f, p, source, target, k)
     z[N.MIGRATIONS] += 1
@@ -77,9 +77,10 @@ def attempt(z, g, f, p, source, target, k, mechanism):
     BALANCE.
     """
     z[N.ATTEMPTS] += 1
+    z[S.MECHANISM] = mechanism
     reason = refusal(z, g, f, p, source, target, k)
     if z[K.DECISION_CAPACITY] > 0:
-        decisions.store(z, g, f, p, source, target, k, mechanism, reason)
+        decisions.store(z, g, f, p, source, target, k, reason)
     if reason != N.PASSED:
         z[N.DENIED + reason] += 1
         log.note(z, g, f, log.DENY, target, p, source, reason)
@@ -87,7 +88,7 @@ def attempt(z, g, f, p, source, target, k, mechanism):
     if z[K.IS_LIMITED]:
         limits.charge(z, g, f, z[S.NOW_NS], p, source, target)
     z[N.ESTIMATED_BENEFIT] += z[S.BENEFIT_CYCLES]
-    move(z, g, f, p, source, target, k, mechanism)
+    move(z, g, f, p, source, target, k)
     return True
 
 
@@ -95,7 +96,8 @@ def attempt(z, g, f, p, source, target, k, mechanism):
 def force(z, g, f, p, source, target, mechanism):
     """Migrate p without any check, because it cannot stay; the caller moves it in the queues."""
     z[S.BATCH_LATER] = 0
+    z[S.MECHANISM] = mechanism
     z[S.ESTIMATE_CYCLES] = costs.estimate_cycles(z, g, f, p, source, target)
     if z[K.DECISION_CAPACITY] > 0:
-        decisions.store(z, g, f, p, source, target, 0, mechanism, N.FORCED)
-    move(z, g, f, p, source, target, 0, mechanism)
+        decisions.store(z, g, f, p, source, target, 0, N.FORCED)
+    move(z, g, f, p, source, target, 0)

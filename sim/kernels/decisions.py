@@ -6,12 +6,11 @@ from sim.kernels.rows import process
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
-
-WIDTH = 12
+from sim.layout.decision import WIDTH
 
 
 @kernel
-def store(z, g, f, p, source, target, k, mechanism, verdict):
+def store(z, g, f, p, source, target, k, verdict):
     """Append one row if there is room; benefit, cost and factor are computed whatever refused.
 
     The columns are those of sim.DECISION_COLUMNS.
@@ -26,7 +25,7 @@ def store(z, g, f, p, source, target, k, mechanism, verdict):
     z[row + 2] = z[process(z, p) + P.CLASS]
     z[row + 3] = source
     z[row + 4] = target
-    z[row + 5] = mechanism
+    z[row + 5] = z[S.MECHANISM]
     z[row + 6] = verdict
     z[row + 7] = benefit.benefit_cycles(z, g, f, p, source, target, k)
     z[row + 8] = costs.estimate_cycles(z, g, f, p, source, target)

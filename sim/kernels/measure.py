@@ -125,15 +125,14 @@ def end_window(z, g, f):
     """Index of busy time and of processes present by core over the window, and a new window."""
     t = z[S.NOW_NS]
     n = z[K.NUM_CORES]
-    elapsed = z[K.WINDOW_NS] if z[S.MEASURING] == 1 else t
     busy, busy_squares, present, present_squares = 0.0, 0.0, 0.0, 0.0
     for c in range(n):
         row = core(z, c)
         until = busy_ns(z, c)
         x = float(until - z[row + C.BUSY_MARK_NS])
         z[row + C.BUSY_MARK_NS] = until
-        if elapsed > 0:
-            z[row + C.UTIL_Q16] = int(x) * ONE_Q16 // elapsed
+        if z[S.MEASURING] == 1:
+            z[row + C.UTIL_Q16] = int(x) * ONE_Q16 // z[K.WINDOW_NS]
         busy += x
         busy_squares += x * x
         standing = queues.load(z, c) * t

@@ -26,7 +26,7 @@ def allowed_near(z, g, f, p, proposal):
 
 @kernel
 def fit(z, g, f, p, proposal):
-    """The proposal, or the nearest core to it that is available and allowed; without any, where p waits for one."""
+    """The proposal, or the nearest available and allowed core; without any, where p waits for one."""
     if z[K.MOVES] == 0:
         return allowed_near(z, g, f, p, proposal)
     row = process(z, p)

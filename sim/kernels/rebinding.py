@@ -16,7 +16,7 @@ OS_STREAM = 8
 def is_active(z, c):
     """Does scheduler c want a core?"""
     state = z[core(z, c) + C.STATE]
-    return state == C.RUNNING or state == C.WAKING or state == C.STALLED
+    return state != C.IDLE and state != C.OFFLINE
 
 
 @leaf
@@ -59,7 +59,7 @@ def crowded_core(z):
 
 @kernel
 def free_core(z, origin, most_q20):
-    """Open core without active schedulers, at most as slow as given: the fastest, then the nearest; or NONE."""
+    """The fastest, then nearest open core without active schedulers, at most as slow as given; or NONE."""
     best, best_d = C.NONE, 0
     for h in range(z[K.NUM_HARDWARE]):
         at = hardware(z, h)
@@ -119,13 +119,13 @@ def disturb(z, g, f):
     h = draw.below(draw.mix(key, z[S.OS_DRAWS] + 1), z[K.NUM_HARDWARE])
     z[S.OS_DRAWS] += 2
     row = core(z, x)
-    old = z[row + C.HARDWARE]
+    old = place_of(z, x)
     if z[row + C.PINNED] or z[row + C.STATE] == C.OFFLINE or old == h or not schedulers.is_open(z, h):
         return
     if z[hardware(z, h) + H.ACTIVE] > 0:
         other = C.NONE
         for c in range(z[K.NUM_CORES] - 1, -1, -1):
-            if z[core(z, c) + C.HARDWARE] == h and z[core(z, c) + C.PINNED] == 0:
+            if place_of(z, c) == h and z[core(z, c) + C.PINNED] == 0:
                 other = c
         if other < 0:
             return

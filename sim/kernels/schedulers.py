@@ -24,6 +24,8 @@ def stall(z, g, f, c):
     h = z[core(z, c) + C.HARDWARE]
     at = hardware(z, h)
     z[core(z, c) + C.STATE] = C.STALLED
+    if z[z[S.EVENTS] + c] != TIME_NEVER_NS:
+        tree.set_event(z, c, TIME_NEVER_NS)
     z[core(z, c) + C.NEXT_WAITER] = C.NONE
     if z[at + H.FIRST_WAITER] < 0:
         z[at + H.FIRST_WAITER] = c

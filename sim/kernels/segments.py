@@ -102,9 +102,12 @@ def note_preference(z, p, c, length):
 
 
 @leaf
-def book(z, g, f, p, c, reds, length, direct, refill_ns, remote):
-    """Book what a segment of p did and cost."""
+def book(z, g, f, p, c):
+    """Book what the segment of p that ends now did and cost, as it stands in the core's row."""
     row, at = process(z, p), core(z, c)
+    reds, length = z[at + C.SEGMENT_REDS], z[S.NOW_NS] - z[at + C.SEGMENT_NS]
+    direct, refill_ns = z[at + C.PAID_DIRECT_NS], z[at + C.PAID_REFILL_NS]
+    remote = z[at + C.PAID_REMOTE_NS]
     z[at + C.BUSY_NS] += length
     z[at + C.BUDGET] -= reds
     z[row + P.REMAINING] -= reds
@@ -127,10 +130,8 @@ def book(z, g, f, p, c, reds, length, direct, refill_ns, remote):
 @leaf
 def end_segment(z, g, f, p, c):
     """Book a segment that ran to its end, and collect garbage."""
-    at = core(z, c)
-    reds, length = z[at + C.SEGMENT_REDS], z[S.NOW_NS] - z[at + C.SEGMENT_NS]
-    direct, refill_ns = z[at + C.PAID_DIRECT_NS], z[at + C.PAID_REFILL_NS]
-    book(z, g, f, p, c, reds, length, direct, refill_ns, z[at + C.PAID_REMOTE_NS])
+    book(z, g, f, p, c)
+    reds = z[core(z, c) + C.SEGMENT_REDS]
     if z[K.HAS_GC] and reds > 0:
         memory.collect(z, g, f, p, c, reds)
 

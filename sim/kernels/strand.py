@@ -1,7 +1,7 @@
 """Processes that stand where they cannot run, and how they get away (DESIGN §13, §15)."""
 
 from sim.kernels import bits
-from sim.kernels.jit import kernel
+from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import core, mask, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -16,23 +16,35 @@ def allows(z, p, c):
     return z[row + P.AFFINITY] != P.STRICT or bits.has(z, mask(z, z[row + P.MASK]), c)
 
 
+@leaf
+def this_event(z):
+    """A number of the event that is being handled; the counter of events begins again after the warm-up."""
+    return 2 * z[N.EVENTS] + z[S.MEASURING]
+
+
+@kernel
+def clear(z, p):
+    """p is not stranded, or no more; what one event both did and undid does not count."""
+    row = process(z, p)
+    if z[row + P.IS_STRANDED]:
+        z[row + P.IS_STRANDED] = 0
+        z[S.NUM_STRANDED] -= 1
+        if z[row + P.STRANDED_AT] == this_event(z):
+            z[N.STRANDED] -= 1
+
+
 @kernel
 def update(z, p, c):
     """Count p, queued on core c, as stranded or not."""
     row = process(z, p)
     stranded = 1 if z[core(z, c) + C.STATE] == C.OFFLINE or not allows(z, p, c) else 0
-    if stranded != z[row + P.IS_STRANDED]:
-        z[row + P.IS_STRANDED] = stranded
-        z[S.NUM_STRANDED] += 1 if stranded else -1
-        z[N.STRANDED] += stranded
-
-
-@kernel
-def clear(z, p):
-    """p leaves its queue."""
-    if z[process(z, p) + P.IS_STRANDED]:
-        z[process(z, p) + P.IS_STRANDED] = 0
-        z[S.NUM_STRANDED] -= 1
+    if stranded == 0:
+        clear(z, p)
+    elif z[row + P.IS_STRANDED] == 0:
+        z[row + P.IS_STRANDED] = 1
+        z[row + P.STRANDED_AT] = this_event(z)
+        z[S.NUM_STRANDED] += 1
+        z[N.STRANDED] += 1
 
 
 @kernel

@@ -7,7 +7,8 @@ BASE = S.WIDTH
 NAMES = (
     "event_count", "dispatch_count", "preemption_count", "migration_count", "migration_attempt_count",
     "denied_offline", "denied_mask", "denied_capacity", "denied_memory", "denied_process_limit",
-    "denied_return", "denied_core_limit", "denied_system_limit", "denied_storm", "denied_burst", "denied_benefit",
+    "denied_return", "denied_core_limit", "denied_system_limit", "denied_storm", "denied_burst",
+    "denied_benefit",
     "migrations_wake", "migrations_steal", "migrations_balance",
     "migrations_affinity", "migrations_failure", "migrations_power",
     "migrations_same_core", "migrations_same_cluster", "migrations_same_node", "migrations_other_node",

@@ -94,4 +94,5 @@ DECISIONS_SIZE = 90
 DECISIONS_COUNT = 91
 CHARGED_NS = 92  # direct and refill time of the last charge
 UNTIL_NS = 93  # stop before events behind it: the horizon, or earlier in a lane that is stepped
+MECHANISM = 94  # of the candidate that is looked at
 WIDTH = 96

@@ -73,6 +73,7 @@ PREFERRED_CORE = 69  # hardware core, or NONE
 MAX_MIGRATIONS = 70  # of its own, or NONE
 MARKED = 71  # 1: its affinity changed and it may have to move
 IS_STRANDED = 72
+STRANDED_AT = 78  # event that stranded it
 # --- age and memory ---------------------------------------------------------------------------------
 AGE_NS = 73  # time it has run
 AGE_REDS = 74

@@ -21,7 +21,7 @@ class Simulation(Spec):
         None, 1, 10_000_000, "messages a mailbox holds; beyond, they are lost", optional=True
     )
     node_memory_bytes: int | None = number(
-        None, 0, 2**50, "memory of every node, instead of the topology's", optional=True, unit="bytes"
+        None, 1, 2**50, "memory of every node, instead of the topology's", optional=True, unit="bytes"
     )
     max_processes: int = number(100_000, 1, 4_000_000, "live processes; beyond, creations are refused")
     max_events: int = number(10**12, 1, 10**15, "events after which a lane is stopped and marked")

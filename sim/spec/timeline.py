@@ -7,7 +7,8 @@ from sim.spec.policy import DAY_NS
 from sim.spec.workload import Affinity
 
 OPS = (
-    "core_offline", "core_online", "power_down", "power_up", "frequency", "affinity", "bind", "unbind", "load",
+    "core_offline", "core_online", "power_down", "power_up", "frequency", "affinity", "bind",
+    "unbind", "load",
 )  # fmt: skip
 NEEDS = {
     "core_offline": {"cores"},
