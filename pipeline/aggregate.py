@@ -21,7 +21,7 @@ from pipeline.store import table_bytes
 from pipeline.worker import COMPLETED
 
 CONFIDENCE = 0.95
-LABELS = ("topology", "workload", "policy")
+LABELS = ("topology", "workload", "policy", "binding", "faults")
 OBJECTIVES = ("load_imbalance", "migration_overhead_share")
 # Differences from the baseline are for reading, so they are kept for what people compare.
 MAIN_METRICS = (

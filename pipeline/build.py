@@ -12,6 +12,7 @@ import yaml
 
 import conf
 import sim
+from pipeline.beam_terms import beam_machine
 from pipeline.beam_trace import convert_trace, read_beam_trace, read_replay
 from pipeline.errors import ConfigError, did_you_mean, shorten
 from pipeline.schema import Config, WorkloadClasses
@@ -34,6 +35,8 @@ class Inputs:
     workload: sim.Workload | sim.Replay
     policy: sim.Policy
     cost: sim.Cost
+    binding: sim.Binding
+    faults: sim.Timeline
     simulation: sim.Simulation
 
 
@@ -52,6 +55,8 @@ def build(config: Config) -> Inputs:
         workload=build_workload(config.workload),
         policy=config.policy.spec(),
         cost=config.cost.spec(),
+        binding=config.binding.spec(),
+        faults=config.faults.spec(),
         simulation=config.simulation.spec(),
     )
 
@@ -90,6 +95,8 @@ def _topology(text: str) -> Topology:
             return topology_from_description(read_yaml(section["path"]), name=name)
         if kind == "hwloc":
             return topology_from_hwloc(section["path"], latency_csv=section["latency_csv"])
+        if kind in ("sct", "cpu_topology"):
+            return beam_machine(kind, section["sct" if kind == "sct" else "term"], name or kind)
         return topology_from_host()
     except TopologyError as error:
         raise topology_problem(error, section.get("path")) from None
@@ -186,12 +193,15 @@ def check_together(configs: Sequence[Config]) -> None:
 
     Parameters
     ----------
-    configs : one or more that share topology, workload and simulation
+    configs : one or more that share topology, workload, faults and simulation
     """
     inputs = build(configs[0])
-    lanes = [sim.Lane(policy=c.policy.spec(), cost=c.cost.spec(), seed=c.seed) for c in configs]
+    lanes = [
+        sim.Lane(policy=c.policy.spec(), cost=c.cost.spec(), seed=c.seed, binding=c.binding.spec())
+        for c in configs
+    ]
     try:
-        plan_of(inputs.topology, inputs.workload, lanes, inputs.simulation)
+        plan_of(inputs.topology, inputs.workload, lanes, inputs.simulation, inputs.faults)
     except sim.SpecError as error:
         raise spec_problem(error, configs[0]) from None
 
@@ -203,4 +213,12 @@ def spec_problem(error: sim.SpecError, config: Config) -> ConfigError:
         path.insert(0, "workload")
     if path[:2] == ["workload", "classes"] and path[2:3] and path[2].isdecimal():
         path[2] = list(config.workload.classes)[int(path[2])]
+    if path[:2] == ["faults", "changes"] and path[2:3] and path[2].isdecimal():
+        path[2] = str(written_order(config.faults)[int(path[2])])
     return ConfigError(".".join(path), error.value, f"must be {error.allowed}", error.hint)
+
+
+def written_order(faults: Any) -> list[int]:
+    """Places of a timeline's entries as written, in the order in which they happen."""
+    changes = faults.changes
+    return sorted(range(len(changes)), key=lambda place: changes[place].time_ns)

@@ -2,6 +2,7 @@
 
     coreshift sweep      run a study: the main job
     coreshift simulate   one point: a table of metrics, or output=json
+    coreshift compare    the points of a finished run side by side
     coreshift topology   list, show, import and export machines
     coreshift trace      list, show and import recorded BEAM programs
     coreshift ui         browse recorded runs in MLflow
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.entry import pick_action, run_main
 
-COMMANDS = ("sweep", "simulate", "topology", "trace", "ui")
+COMMANDS = ("sweep", "simulate", "compare", "topology", "trace", "ui")
 
 
 def dispatch(words: Sequence[str]) -> int:

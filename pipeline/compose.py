@@ -29,7 +29,8 @@ from pipeline.groupfile import store_files
 T = TypeVar("T")
 CONFIG_NAME = "config"
 GROUPS = (
-    "topology", "workload", "policy", "cost", "sweep", "cluster", "tracking", "experiment",
+    "topology", "workload", "policy", "cost", "binding", "faults", "sweep", "cluster", "tracking",
+    "experiment",
 )  # fmt: skip
 # Flags of Hydra that take a value as a word of its own.
 FLAGS_WITH_VALUE = (

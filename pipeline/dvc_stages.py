@@ -18,7 +18,7 @@ import polars as pl
 import vl_convert
 import yaml
 
-from pipeline.aggregate import OBJECTIVES, read_run, write_text
+from pipeline.aggregate import LABELS, OBJECTIVES, read_run, write_text
 from pipeline.analyse import analyse_tables
 from pipeline.compose import read_command, with_hydra
 from pipeline.entry import pick_action, run_main
@@ -36,7 +36,7 @@ RESOLVED = FOLDER / "resolved.yaml"
 TABLES = FOLDER / "tables"
 RESULTS = FOLDER / "results"
 TEMPLATE = Path(".dvc/plots.html")
-KNOBS = ("experiment", "topology", "workload", "policy", "seed", "replicates")
+KNOBS = ("experiment", "topology", "workload", "policy", "binding", "faults", "seed", "replicates")
 # Where a study runs and goes does not change what comes out.
 PLACES = ("cluster", "tracking", "outputs", "output", "resume", "sweep", "topology", "workload")
 # What a clock or a machine would write is left out: equal studies have equal tables.
@@ -112,6 +112,7 @@ def compose(_: Sequence[str]) -> int:
         "points": len(study.points),
         "topology": sorted({point.labels["topology"] for point in study.points}),
         "workload": sorted({point.labels["workload"] for point in study.points}),
+        "faults": sorted({point.labels["faults"] for point in study.points}),
         "config": {key: value for key, value in config.items() if key not in PLACES},
     }
     write_text(RESOLVED, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
@@ -165,7 +166,7 @@ def analyse(_: Sequence[str]) -> int:
     run = replace(read_run(TABLES), folder=RESULTS)
     found = analyse_tables(run, draw=False)
     (RESULTS / "metrics.json").replace(FOLDER / "metrics.json")
-    columns = [c for c in ("topology", "workload", "policy", *run.axes) if c in found.summary.columns]
+    columns = [c for c in (*LABELS, *run.axes) if c in found.summary.columns]
     means = [pl.col(f"{m}_mean").alias(m) for m in (*OBJECTIVES, "slowdown_p99")]
     keys = list(dict.fromkeys(columns))
     table = found.summary.sort("point").select(

@@ -24,7 +24,7 @@ class Point:
     axes           : swept key -> value of this point; every point has all keys of the study, with
                      its own value also where the sweep did not set it, None where it has no such key
     config         : the whole configuration, resolved and validated
-    labels         : names of its `topology`, `workload` and `policy`
+    labels         : names of its `topology`, `workload`, `policy`, `binding` and `faults`
     digest         : SHA-256 of everything that fixes its result but seed and replicate
     baseline_index : index of the point it is compared with: same machine and load, baseline policy
     """

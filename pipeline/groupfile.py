@@ -11,14 +11,14 @@ import conf
 from pipeline.errors import ConfigError, shorten
 
 CONF = Path(str(conf.__path__[0]))
-GROUPS_OF_FILES = ("topology", "workload", "policy", "cost")
+GROUPS_OF_FILES = ("topology", "workload", "policy", "cost", "binding", "faults")
 SUFFIXES = (".yaml", ".yml", ".xml", ".parquet")
 
 
 def store_files(texts: Sequence[str]) -> list[str]:
     """Put the files that overrides name where Hydra finds them, and their names in their place.
 
-    Applies to the groups topology, workload, policy and cost, also within a list `a,b`. A YAML file
+    Applies to the groups in GROUPS_OF_FILES, also within a list `a,b`. A YAML file
     is one as in `conf/<group>/`; an XML file a machine as hwloc exports it; a Parquet file a trace.
 
     Raises

@@ -1,4 +1,4 @@
-"""Points -> what the simulator is called with: batches of lanes that share a machine and a workload."""
+"""Points -> what the simulator is called with: batches of lanes that share machine, faults and workload."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,9 +11,9 @@ import sim
 from pipeline.build import build, section_digest
 from pipeline.errors import UserError
 from pipeline.manifest import run_key
+from pipeline.schema import SHARED
 from pipeline.worker import Batch, Simulate
 
-SHARED = ("topology", "workload", "simulation")
 BATCHES_KEPT = 64
 
 
@@ -21,10 +21,10 @@ BATCHES_KEPT = 64
 class Toolkit:
     """The simulator and the way to its objects, as the fan-out calls them; tests hand in others.
 
-    simulate        : sim.simulate(topology, workload, lanes, simulation, threads)
+    simulate        : sim.simulate(topology, workload, lanes, simulation, timeline, threads)
     compile_kernels : compiles once, gives the seconds it took
     source_digest   : digest of the simulator's sources
-    make_lane       : sim.Lane(policy, cost, seed, replicate)
+    make_lane       : sim.Lane(policy, cost, seed, replicate, binding)
     describe_status : status bits -> a sentence
     build           : config -> build.Inputs
     section_digest  : name and section of a config -> digest of what it means
@@ -111,7 +111,7 @@ class LanePlan:
 
     def _build(self, config: Any) -> Batch:
         inputs = self.toolkit.build(config)
-        return Batch(inputs.topology, inputs.workload, inputs.simulation)
+        return Batch(inputs.topology, inputs.workload, inputs.simulation, inputs.faults)
 
     def _keep(self, index: int, batch: Batch) -> None:
         self._built[index] = batch
@@ -140,6 +140,7 @@ class LanePlan:
             cost=config.cost.spec(),
             seed=self.study.seed,
             replicate=replicate,
+            binding=config.binding.spec(),
         )
 
     def describe(self, lane: int) -> dict[str, Any]:

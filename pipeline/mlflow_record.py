@@ -24,12 +24,14 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from pipeline.aggregate import OBJECTIVES, RunTables, is_policy_key, read_run, summarise
+from pipeline.aggregate import LABELS, OBJECTIVES, RunTables, is_policy_key, read_run, summarise
 from pipeline.mlflow_views import AS_TEXT, experiment_note, parent_note, view_tags
 from pipeline.recommend import Recommendation, has_value, mark_front, plain, plain_name
 
 # Increased by every change of what is written for a run, so that recording again replaces it.
-RECORD_VERSION = 2
+RECORD_VERSION = 3
+# MLflow's table shows the first ones without a scroll.
+LABEL_COLUMNS = ("policy", *(name for name in LABELS if name != "policy"))
 VALUE_MAX = 500
 PARAM_BATCH = 90
 BEST = ("slowdown_p99", *OBJECTIVES)
@@ -281,7 +283,7 @@ def child_name(run: RunTables, row: Mapping[str, Any]) -> str:
 
 def shown_params(run: RunTables) -> list[str]:
     """Parameters worth a column: what differs between the points of this sweep."""
-    labels = [k for k in ("policy", "topology", "workload") if k in run.points.columns]
+    labels = [k for k in LABEL_COLUMNS if k in run.points.columns]
     varied = [k for k in labels if k == "policy" or run.points[k].n_unique() > 1]
     axes = [plain_name(a) for a in run.axes if a not in labels]
     return [*varied, *(axes or ["threshold_factor"])]
@@ -346,7 +348,7 @@ def parent_params(run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recomm
         "lanes_excluded": str(int(summary["lane_excluded_count"].sum())),
         "command": words(manifest.get("command")),
     }  # fmt: skip
-    for key in ("topology", "workload", "policy"):
+    for key in LABELS:
         if key in summary.columns:
             params[key] = ", ".join(map(str, summary[key].unique(maintain_order=True).drop_nulls()))
     for axis in (a for a in run.axes if a in summary.columns and a not in params):

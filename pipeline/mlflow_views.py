@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import polars as pl
 
-from pipeline.aggregate import RunTables
+from pipeline.aggregate import LABELS, RunTables
 from pipeline.recommend import EXPECTED, RULES, Recommendation, expectation, setting_text
 
 UI_ADDRESS = "http://127.0.0.1:5000"
@@ -70,7 +70,7 @@ def table_state(run_key: str, params: Sequence[str], metrics: Sequence[str], bes
 def chart_state(params: Sequence[str], words: Collection[str], metrics: Sequence[str]) -> dict[str, Any]:
     """The charts page: the trade-off, its parallel coordinates, and metrics against parameters."""
     have = [m for m in COLUMNS if m in metrics and m != "rank"]
-    numbers = [p for p in params if p not in ("policy", "topology", "workload")]
+    numbers = [p for p in params if p not in LABELS]
     charts = [scatter("front", "migration_overhead_share", "load_imbalance")]
     if "slowdown_p99" in metrics:
         charts.append(scatter("tail", "migration_overhead_share", "slowdown_p99"))

@@ -5,6 +5,8 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.schema import LABELS
+
 
 def points_table(points: Sequence[Any], axes: Sequence[str]) -> pl.DataFrame:
     """A row a point: number, baseline mark, labels, axes, and every scalar of the policy.
@@ -36,9 +38,8 @@ def points_table(points: Sequence[Any], axes: Sequence[str]) -> pl.DataFrame:
 
 
 def label_order(name: str) -> tuple[int, str]:
-    """Topology, workload and policy first, in this order; others by name."""
-    known = ("topology", "workload", "policy")
-    return (known.index(name) if name in known else len(known), name)
+    """The groups' labels first, in their order; others by name."""
+    return (LABELS.index(name) if name in LABELS else len(LABELS), name)
 
 
 def flatten(value: Mapping[str, Any], prefix: str) -> dict[str, Any]:

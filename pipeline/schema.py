@@ -13,7 +13,9 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_vali
 
 import sim
 from pipeline.schema_spec import (
+    BindingPart,
     CostPart,
+    FaultsPart,
     Part,
     PolicyPart,
     ProcessClassPart,
@@ -88,8 +90,25 @@ class TopologyHost(Part):
     name: Annotated[Word | None, Field(description="shown in tables")] = None
 
 
+class TopologySct(Part):
+    """A machine in the BEAM's own terms, as after `erl +sct`."""
+
+    kind: Literal["sct"]
+    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
+    sct: Annotated[Word, Field(description="such as L0-3c0-3p0n0:L4-7c0-3p1n1")]
+
+
+class TopologyTerm(Part):
+    """A machine as `erlang:system_info(cpu_topology)` shows it."""
+
+    kind: Literal["cpu_topology"]
+    name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
+    term: Annotated[Word, Field(description="the Erlang term, or the path of a file that holds it")]
+
+
 TopologyPart = Annotated[
-    TopologyDescription | TopologyHwloc | TopologyYaml | TopologyHost, Field(discriminator="kind")
+    TopologyDescription | TopologyHwloc | TopologyYaml | TopologyHost | TopologySct | TopologyTerm,
+    Field(discriminator="kind"),
 ]
 
 # --- workload -------------------------------------------------------------------------------------
@@ -345,6 +364,8 @@ class Config(Part):
     workload: WorkloadPart
     policy: PolicyPart
     cost: CostPart
+    binding: BindingPart = Field(default_factory=BindingPart)
+    faults: FaultsPart = Field(default_factory=FaultsPart)
     sweep: SweepPart = SweepGrid()
     cluster: ClusterPart
     tracking: TrackingPart
@@ -358,12 +379,18 @@ class Config(Part):
     output: one_of(("table", "json"), "what the command prints") = "table"  # type: ignore[valid-type]
 
 
-SIMULATED = ("topology", "workload", "policy", "cost", "simulation")
+SIMULATED = ("topology", "workload", "policy", "cost", "binding", "faults", "simulation")
+# The groups whose options name a point in tables and charts.
+LABELS = ("topology", "workload", "policy", "binding", "faults")
+# What all lanes of one call of the simulator have in common.
+SHARED = ("topology", "workload", "faults", "simulation")
 SECTIONS: dict[str, TypeAdapter[Any]] = {
     "topology": TypeAdapter(TopologyPart),
     "workload": TypeAdapter(WorkloadPart),
     "policy": TypeAdapter(PolicyPart),
     "cost": TypeAdapter(CostPart),
+    "binding": TypeAdapter(BindingPart),
+    "faults": TypeAdapter(FaultsPart),
     "simulation": TypeAdapter(SimulationPart),
 }
 UNIONS = ("topology", "workload", "sweep", "cluster", "tracking")

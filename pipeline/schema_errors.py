@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from pipeline.errors import NO_VALUE, ConfigError, did_you_mean
 from pipeline.schema import SECTIONS, UNIONS, Config
+from pipeline.schema_spec import UNION_TAGS
 
-GROUPS = (*UNIONS, "policy", "cost")
+GROUPS = (*UNIONS, "policy", "cost", "binding", "faults")
 TYPE_WORDS = {
     "missing": "must be given",
     "int_type": "must be a whole number",
@@ -84,11 +85,11 @@ def key_path(location: Sequence[Any], section: str) -> list[str]:
     path = [section, *location] if section else list(location)
     if len(path) > 1 and path[0] in UNIONS:
         del path[1]
-    return [str(part) for part in path if part != "[key]"]
+    return [str(part) for part in path if part != "[key]" and part not in UNION_TAGS]
 
 
 KINDS = {
-    "topology": ("description", "hwloc", "yaml", "host"),
+    "topology": ("description", "hwloc", "yaml", "host", "sct", "cpu_topology"),
     "workload": ("classes", "replay"),
     "sweep": ("grid", "random", "lhs", "sobol"),
     "cluster": ("inline", "local", "remote"),

@@ -15,8 +15,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PrivateAttr,
+    Tag,
     create_model,
     model_validator,
 )
@@ -74,7 +76,7 @@ class SpecPart(Part):
             self._spec = self.spec_type(**given, **self.spec_fixed)
         except SpecError as error:
             raise problem(
-                f"must be {error.allowed}", where=error.where, value=error.value, hint=error.hint
+                f"must be {error.allowed}", where=error.where, value=as_written(error.value), hint=error.hint
             ) from None
         return self
 
@@ -91,9 +93,19 @@ def as_spec(value: Any) -> Any:
     return tuple(as_spec(item) for item in value) if isinstance(value, tuple) else value
 
 
+def as_written(value: Any) -> Any:
+    """A specification as the settings that one wrote for it; anything else as it is."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    return {name: item for name, item in dataclasses.asdict(value).items() if item is not None}
+
+
 def bounded(kind: type, low: float, high: float, text: str, *, optional: bool = False, unit: str = "") -> Any:
     """An annotated number with an inclusive range: no bool for int, no 3.0 for int, no text."""
-    words = number_words(kind, low, high, optional, unit)
+    words = number_words(kind, low, high, unit)
+    if optional:
+        # Where null means something else, the field's sentence says so.
+        words += ", or null" if "null =" in text else ", or null for no limit"
 
     def check(value: Any) -> Any:
         if value is None and optional:
@@ -112,10 +124,10 @@ def bounded(kind: type, low: float, high: float, text: str, *, optional: bool = 
     return Annotated[whole, Field(description=text, json_schema_extra=extra), BeforeValidator(check)]
 
 
-def number_words(kind: type, low: float, high: float, optional: bool, unit: str) -> str:
+def number_words(kind: type, low: float, high: float, unit: str) -> str:
     """A range in words."""
     words = f"a {'whole ' if kind is int else ''}number from {plain(low)} to {plain(high)}"
-    return words + (f" {unit}" if unit else "") + (", or null for no limit" if optional else "")
+    return words + (f" {unit}" if unit else "")
 
 
 def plain(value: float) -> str:
@@ -163,6 +175,9 @@ def check_switch(value: Any) -> Any:
 Word = Annotated[str, BeforeValidator(check_word)]
 Switch = Annotated[bool, BeforeValidator(check_switch)]
 MODELS: dict[Any, type[SpecPart]] = {}
+# In the places of errors these stand for the member of a union, not for a word of a key.
+GROUP_TAG, WORD_TAG = "<group>", "<word>"
+UNION_TAGS = (GROUP_TAG, WORD_TAG)
 
 
 def spec_model(
@@ -219,13 +234,33 @@ def plain_type(hint: Any) -> Any:
     if dataclasses.is_dataclass(hint):
         return MODELS.get(hint) or spec_model(hint)
     if isinstance(hint, types.UnionType):
-        parts = [plain_type(part) for part in typing.get_args(hint)]
+        members = typing.get_args(hint)
+        if str in members and any(dataclasses.is_dataclass(member) for member in members):
+            return group_or_word(members)
+        parts = [plain_type(part) for part in members]
         return typing.Union[tuple(parts)]  # noqa: UP007 - made at run time
     if typing.get_origin(hint) is tuple:
         member: Any = plain_type(typing.get_args(hint)[0])
         return tuple[member, ...]
     strict = {str: Word, bool: Switch, int: Annotated[int, Field(strict=True)]}
     return strict.get(hint, hint)
+
+
+def group_or_word(members: tuple[Any, ...]) -> Any:
+    """The type of a field that holds a group of settings, or a word, or perhaps nothing.
+
+    What was written decides which one is meant, so that an error is about that one alone.
+    """
+    (spec,) = (member for member in members if dataclasses.is_dataclass(member))
+    model: Any = plain_type(spec)
+    group: Any = Annotated[model, Tag(GROUP_TAG)]
+    word: Any = Annotated[Word, Tag(WORD_TAG)]
+
+    def which(value: Any) -> str:
+        return GROUP_TAG if isinstance(value, (Mapping, BaseModel)) else WORD_TAG
+
+    either: Any = Annotated[group | word, Discriminator(which)]
+    return either | None if types.NoneType in members else either
 
 
 def field_default(field: "dataclasses.Field[Any]") -> Any:
@@ -242,15 +277,20 @@ for _spec in (sim.Placement, sim.Stealing, sim.Balancing, sim.Decision, sim.Adap
     spec_model(_spec)
 for _limit in (sim.ProcessLimit, sim.RateLimit, sim.BurstLimit, sim.Limits):
     spec_model(_limit)
-for _part in (sim.Distribution, sim.Step, sim.Arrival, sim.Affinity, sim.Memory):
+spec_model(sim.Triggers)
+for _part in (sim.Distribution, sim.Affinity, sim.Step, sim.Arrival, sim.Memory, sim.Power, sim.Change):
     spec_model(_part)
 if typing.TYPE_CHECKING:
     PolicyPart: TypeAlias = SpecPart
     CostPart: TypeAlias = SpecPart
+    BindingPart: TypeAlias = SpecPart
+    FaultsPart: TypeAlias = SpecPart
     SimulationPart: TypeAlias = SpecPart
     ProcessClassPart: TypeAlias = SpecPart
 else:
     PolicyPart = spec_model(sim.Policy)
     CostPart = spec_model(sim.Cost)
+    BindingPart = spec_model(sim.Binding)
+    FaultsPart = spec_model(sim.Timeline)
     SimulationPart = spec_model(sim.Simulation)
     ProcessClassPart = spec_model(sim.ProcessClass, leave_out=("name",), fixed={"name": "class"})

@@ -1,6 +1,8 @@
 """`python -m pipeline.simulate [key=value ...]`: one point, its metrics as a table or as JSON.
 
 The same keys as for a sweep, each with one value. `output=json` prints JSON and nothing else on stdout.
+`decisions=why.csv` (or .json, .parquet) writes why each candidate of the first replicate did or did not
+migrate, `decisions=20` prints that many rows; `decisions_capacity` bounds the log (100000).
 """
 
 import json
@@ -17,6 +19,7 @@ from scipy import stats
 import sim
 from pipeline.build import build
 from pipeline.compose import Command, complete_shell, read_command, with_hydra
+from pipeline.decisions import Decisions, decisions_json, log_decisions, print_decisions, take_wish
 from pipeline.entry import run_main
 from pipeline.errors import ConfigError
 from pipeline.grid import Point, Study
@@ -27,7 +30,7 @@ CONFIDENCE = 0.95
 
 
 def simulate(words: Sequence[str]) -> int:
-    """Simulate the replicates of one point and print their metrics; writes no file.
+    """Simulate the replicates of one point and print their metrics; writes no file but the one asked for.
 
     Returns
     -------
@@ -35,6 +38,7 @@ def simulate(words: Sequence[str]) -> int:
     """
     if complete_shell(words):
         return 0
+    wish, words = take_wish(words)
     command = read_command(words, use_default_study=False)
     check_single(command)
     study = with_hydra(command, lambda: make_study(command, MODULE))
@@ -43,11 +47,20 @@ def simulate(words: Sequence[str]) -> int:
         print(f"Simulating {label_text(point)}, {study.replicates} replicates.", file=sys.stderr)
     result = run_point(study, point)
     answer = answer_of(study, point, result)
-    if study.config.output == "json":
-        print(json.dumps(answer, indent=1, allow_nan=False))
-    else:
-        print_table(answer)
+    why = log_decisions(study, point, wish) if wish is not None else None
+    show(study, answer, why)
     return 0 if answer["completed"] else 1
+
+
+def show(study: Study, answer: Mapping[str, Any], why: Decisions | None) -> None:
+    """Print the metrics, and the decisions if they were asked for."""
+    if study.config.output == "json":
+        both = {**answer, "decisions": decisions_json(why)} if why is not None else answer
+        print(json.dumps(both, indent=1, allow_nan=False))
+        return
+    print_table(answer)
+    if why is not None:
+        print_decisions(why, Console())
 
 
 def check_single(command: Command) -> None:
@@ -69,10 +82,16 @@ def run_point(study: Study, point: Point) -> sim.Result:
     """Simulate a point's replicates, one after the other."""
     inputs = build(point.config)
     lanes = [
-        sim.Lane(policy=inputs.policy, cost=inputs.cost, seed=study.seed, replicate=replicate)
+        sim.Lane(
+            policy=inputs.policy,
+            cost=inputs.cost,
+            seed=study.seed,
+            replicate=replicate,
+            binding=inputs.binding,
+        )
         for replicate in range(study.replicates)
     ]
-    return sim.simulate(inputs.topology, inputs.workload, lanes, inputs.simulation, threads=1)
+    return sim.simulate(inputs.topology, inputs.workload, lanes, inputs.simulation, inputs.faults, threads=1)
 
 
 def answer_of(study: Study, point: Point, result: sim.Result) -> dict[str, Any]:

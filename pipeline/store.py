@@ -20,7 +20,7 @@ from pipeline.files import TEMPORARY_SUFFIX, write_atomic
 from pipeline.worker import COMPLETED
 
 # Increased by every change of the columns or bytes of the tables that the simulator does not cause.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LANES_PER_PART = 4096
 KEYS = {"point": pl.Int32, "replicate": pl.Int32, "status": pl.Int32}
 COMPLETE = "COMPLETE"

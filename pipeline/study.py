@@ -1,8 +1,8 @@
 """From a command line to a study: structure composed once, numbers set on plain data.
 
-Hydra composes one configuration for each combination of groups (topology, workload, policy, cost):
-70 ms each. Every other axis is a leaf that is set on the validated data of one section, and each
-distinct section is validated and built once, so that ten thousand points take seconds.
+Hydra composes one configuration for each combination of groups (topology, workload, policy, cost,
+binding, faults): 70 ms each. Every other axis is a leaf that is set on the validated data of one section,
+and each distinct section is validated and built once, so that ten thousand points take seconds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,11 +15,12 @@ from pipeline.compose import GROUPS, Command, compose, current_loader, program_w
 from pipeline.errors import NO_VALUE, ConfigError
 from pipeline.grid import Assignment, Point, Study, expand_grid, expand_samples, study_axes
 from pipeline.leaves import MISSING, combined_digest, find_leaf, set_leaves, suggest_key
-from pipeline.schema import SIMULATED, Config
+from pipeline.schema import LABELS, SHARED, SIMULATED, Config
 from pipeline.schema_errors import load_config, load_section
 
-GROUP_AXES = ("topology", "workload", "policy", "cost")
-LABELS = ("topology", "workload", "policy")
+GROUP_AXES = ("topology", "workload", "policy", "cost", "binding", "faults")
+# Groups whose sections have a name of their own.
+NAMED = ("topology", "workload", "policy", "faults")
 
 
 @dataclass
@@ -81,7 +82,7 @@ class Composer:
 
     def load(self, plain: dict[str, Any], choices: Mapping[str, str]) -> Config:
         """Validate composed data; sections are named after their options unless named by hand."""
-        for group in LABELS:
+        for group in NAMED:
             section = plain.get(group)
             if isinstance(section, dict) and group in choices:
                 if group == "policy" and not self.command.fixes("policy.name"):
@@ -258,11 +259,11 @@ def add_baselines(composer: Composer, base: Structure, drafts: dict[str, Draft])
 
 
 def check_all(drafts: Iterable[Draft]) -> None:
-    """Check the rules across sections, for all that share a machine and a workload at once."""
+    """Check the rules across sections, for all that share a batch at once."""
     batches: dict[tuple[int, ...], list[Config]] = {}
     for draft in drafts:
         config = draft.config
-        key = id(config.topology), id(config.workload), id(config.simulation)
+        key = tuple(id(getattr(config, name)) for name in SHARED)
         batches.setdefault(key, []).append(config)
     for configs in batches.values():
         check_together(configs)

@@ -155,10 +155,12 @@ def front_brief(found: Analysis, chosen: Recommendation) -> Table:
     return table
 
 
-def compact(value: float | None) -> str:
-    """A swept number in few characters: 250k, 4M; a dash for no limit."""
+def compact(value: float | str | None) -> str:
+    """A swept number in few characters: 250k, 4M; a dash for no limit, a word as it is."""
     if value is None:
         return "-"
+    if isinstance(value, (str, bool)):
+        return plain(value)
     for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if unit <= abs(value) < math.inf:
             return f"{value / unit:g}{letter}"

@@ -4,13 +4,18 @@
     python -m pipeline.topology show topology=epyc_7763_2s      an option, with any topology.key=value
     python -m pipeline.topology show topology=machine.xml       an hwloc file, or a YAML description
     python -m pipeline.topology import machine.xml [out=machine.yaml] [latency_csv=table.csv]
+    python -m pipeline.topology import machine.term             or .sct: in the BEAM's own terms
     python -m pipeline.topology export topology=host [out=host.yaml]
+    python -m pipeline.topology export topology=host format=sct [out=host.sct]     or format=cpu_topology
+    python -m pipeline.topology binding topology=epyc_7763_2s [schedulers=16] [allowed=0-31]
 
 `import` and `export` write a plain description, core by core; copied to conf/topology/NAME.yaml it is
-topology=NAME. A file that exists is not overwritten unless force=true.
+topology=NAME. A file that exists is not overwritten unless force=true. In the BEAM's terms, for
+`erl +sct` or as `erlang:system_info(cpu_topology)`, `export` prints one line unless there is an out=.
+`binding` shows the CPUs of the schedulers for each bind type of `erl +sbt`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.axes import group_options
+from pipeline.beam_terms import beam_text, binding_table, read_text
 from pipeline.build import build_topology
 from pipeline.compose import compose, current_loader, read_command, with_hydra
 from pipeline.entry import pick_action, run_main, split_words
@@ -27,6 +33,8 @@ from pipeline.files import write_atomic
 from pipeline.schema_errors import load_section
 from sim import Topology
 from sim.topology import describe, to_description
+
+KINDS = {".yaml": "yaml", ".yml": "yaml", ".sct": "sct", ".term": "cpu_topology"}
 
 
 def show(words: Sequence[str]) -> int:
@@ -47,8 +55,8 @@ def list_options(words: Sequence[str]) -> int:
     for heading in ("topology", "cores", "types", "clusters", "nodes"):
         table.add_column(heading, justify="left" if heading in ("topology", "types") else "right")
     for name, topology in with_hydra(command, known_topologies):
-        if topology is None:
-            table.add_row(name, "needs topology.path=")
+        if isinstance(topology, str):
+            table.add_row(name, f"needs {topology}=")
             continue
         types = "+".join(topology.core_type_names)
         counts = (topology.num_cores, types, topology.num_clusters, topology.num_nodes)
@@ -57,27 +65,32 @@ def list_options(words: Sequence[str]) -> int:
     return 0
 
 
-def known_topologies() -> list[tuple[str, Topology | None]]:
-    """The options of the group; None for those that need a file."""
-    found: list[tuple[str, Topology | None]] = []
+def known_topologies() -> list[tuple[str, Topology | str]]:
+    """The options of the group; the key that is missing for those that need a file or a text."""
+    found: list[tuple[str, Topology | str]] = []
     for name in group_options(current_loader(), "topology"):
         try:
             plain, _ = compose(["experiment=none", f"topology={name}"])
-        except ConfigError:
-            found.append((name, None))
+        except ConfigError as error:
+            found.append((name, error.key))
             continue
         found.append((name, build_topology(load_section("topology", named(plain, name)))))
     return found
 
 
 def import_file(words: Sequence[str]) -> int:
-    """Write an hwloc file or a host's description as a plain description."""
+    """Write an hwloc file, or BEAM terms, as a plain description."""
     files, options = split_words(words, {"out": "", "latency_csv": "", "force": "false"})
     if len(files) != 1:
         raise UserError("import takes one file", "python -m pipeline.topology import machine.xml")
     path = Path(files[0])
-    kind = "yaml" if path.suffix in (".yaml", ".yml") else "hwloc"
-    data: dict[str, Any] = {"kind": kind, "path": str(path)}
+    kind = KINDS.get(path.suffix, "hwloc")
+    data: dict[str, Any] = {"kind": kind}
+    if kind in ("sct", "cpu_topology"):
+        text = read_text(path, "import")
+        data |= {"name": path.stem, "sct" if kind == "sct" else "term": text}
+    else:
+        data["path"] = str(path)
     if kind == "hwloc":
         data["latency_csv"] = options["latency_csv"] or None
     topology = build_topology(load_section("topology", data))
@@ -85,17 +98,48 @@ def import_file(words: Sequence[str]) -> int:
 
 
 def export(words: Sequence[str]) -> int:
-    """Write any machine as a plain description."""
-    own = [word for word in words if word.startswith(("out=", "force="))]
-    _, options = split_words(own, {"out": "", "force": "false"})
-    topology = composed_topology([word for word in words if word not in own])
-    return write_description(topology, Path(options["out"] or f"{topology.name}.yaml"), options["force"])
+    """Write any machine as a plain description, or in BEAM terms."""
+    options, rest = own_options(words, {"out": "", "force": "false", "format": "yaml"})
+    topology = composed_topology(rest)
+    if options["format"] == "yaml":
+        return write_description(topology, Path(options["out"] or f"{topology.name}.yaml"), options["force"])
+    text = beam_text(topology, options["format"])
+    if not options["out"]:
+        print(text)
+        return 0
+    # A term in a file ends with a dot, as file:consult/1 wants it.
+    text += ".\n" if options["format"] == "cpu_topology" else "\n"
+    path = new_file(Path(options["out"]), options["force"])
+    write_atomic(path, text.encode())
+    print(f"{path}: {topology.num_cores} cores")
+    return 0
+
+
+def binding(words: Sequence[str]) -> int:
+    """Print the CPUs that schedulers are bound to, for each bind type."""
+    options, rest = own_options(words, {"schedulers": "", "allowed": ""})
+    table = binding_table(composed_topology(rest), options["schedulers"], options["allowed"])
+    Console().print(table, highlight=False)
+    return 0
+
+
+def own_options(words: Sequence[str], defaults: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The options of an action, and the words that are left for the configuration."""
+    own = [word for word in words if word.partition("=")[0] in defaults and "=" in word]
+    _, options = split_words(own, defaults)
+    return options, [word for word in words if word not in own]
+
+
+def new_file(path: Path, force: str) -> Path:
+    """The path, if it may be written."""
+    if path.exists() and force != "true":
+        raise UserError(f"{path} exists already", "give another file with out=..., or force=true")
+    return path
 
 
 def write_description(topology: Topology, path: Path, force: str) -> int:
     """Write a description that `topology_from_description` reads back."""
-    if path.exists() and force != "true":
-        raise UserError(f"{path} exists already", "give another file with out=..., or force=true")
+    new_file(path, force)
     body = yaml.safe_dump({"kind": "description", **to_description(topology)}, sort_keys=False, width=100)
     write_atomic(path, f"# {topology.name}: {topology.num_cores} cores.\n{body}".encode())
     print(f"{path}: {topology.num_cores} cores, {topology.num_nodes} nodes")
@@ -126,7 +170,13 @@ def named(plain: dict[str, Any], name: str) -> dict[str, Any]:
 
 def topology_command(words: Sequence[str]) -> int:
     """Pick the action."""
-    actions = {"show": show, "list": list_options, "import": import_file, "export": export}
+    actions = {
+        "show": show,
+        "list": list_options,
+        "import": import_file,
+        "export": export,
+        "binding": binding,
+    }
     return pick_action(words, actions, __doc__)
 
 

@@ -18,11 +18,12 @@ NOT_SIMULATED = 0
 
 @dataclass(frozen=True)
 class Batch:
-    """What all lanes of one simulator call share."""
+    """What all lanes of one simulator call share; `faults` is the timeline."""
 
     topology: Any
     workload: Any
     simulation: Any
+    faults: Any
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ def simulate_lanes(
     threads: int,
 ) -> SliceResult:
     """One call of the simulator, its answer split into completed lanes and flagged ones."""
-    answer = simulate(batch.topology, batch.workload, list(specs), batch.simulation, threads=threads)
+    answer = simulate(
+        batch.topology, batch.workload, list(specs), batch.simulation, batch.faults, threads=threads
+    )
     columns = {name: np.asarray(values) for name, values in answer.columns.items()}
     for name, values in columns.items():
         if values.shape != (len(lanes),):

@@ -4,6 +4,7 @@ from sim.cache import source_digest
 from sim.layout.counter import MECHANISMS, REASONS
 from sim.layout.decision import DECISION_COLUMNS
 from sim.layout.status import LaneStatus
+from sim.live import LiveLane, ProcessAffinity
 from sim.metrics.table import METRICS, Metric
 from sim.plan import Lane, plan_of
 from sim.simulate import Result, compile_kernels, simulate, simulate_logged
@@ -57,12 +58,12 @@ from sim.workload.replay import (
 __all__ = [
     "Adaptive", "Affinity", "Arrival", "BIND_ATOMS", "BIND_TYPES", "Balancing", "BeamCpu",
     "BeamTopology", "Binding", "BurstLimit", "Change", "Cost", "DECISION_COLUMNS", "Decision",
-    "DistanceClass", "Distribution", "Lane", "LaneStatus", "Limits", "MECHANISMS", "METRICS", "Memory",
-    "Metric", "NO_EDGE", "NO_PEER", "Placement", "Policy", "Power", "ProcessClass", "ProcessLimit",
-    "REASONS", "ROW_COUNT_MAX", "RateLimit", "Replay", "ReplayOp", "ReplayTrace", "Result",
-    "Simulation", "SpecError", "Stealing", "Step", "Timeline", "Topology", "TopologyError",
-    "TraceError", "Triggers", "VALUE_MAX", "WORKING_SET_MIN_BYTES", "Workload", "beam_of", "bind_order",
-    "compile_kernels", "format_ids", "format_sct", "format_term", "parse_ids", "parse_sct",
-    "parse_term", "plan_of", "replay_stuck", "scheduler_map", "simulate", "simulate_logged",
-    "source_digest", "topology_of",
+    "DistanceClass", "Distribution", "Lane", "LaneStatus", "Limits", "LiveLane", "MECHANISMS",
+    "METRICS", "Memory", "Metric", "NO_EDGE", "NO_PEER", "Placement", "Policy", "Power",
+    "ProcessAffinity", "ProcessClass", "ProcessLimit", "REASONS", "ROW_COUNT_MAX", "RateLimit",
+    "Replay", "ReplayOp", "ReplayTrace", "Result", "Simulation", "SpecError", "Stealing", "Step",
+    "Timeline", "Topology", "TopologyError", "TraceError", "Triggers", "VALUE_MAX",
+    "WORKING_SET_MIN_BYTES", "Workload", "beam_of", "bind_order", "compile_kernels", "format_ids",
+    "format_sct", "format_term", "parse_ids", "parse_sct", "parse_term", "plan_of", "replay_stuck",
+    "scheduler_map", "simulate", "simulate_logged", "source_digest", "topology_of",
 ]  # fmt: skip

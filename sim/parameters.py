@@ -222,7 +222,7 @@ def set_binding(row: Row, binding: Binding, tables: Tables) -> None:
     row[K.BINDING] = binding_names.MODES.index(binding.mode)
     row[K.REBIND_BATCH], row[K.REBIND_NS] = binding.batch, binding.rebind_ns
     row[K.OS_QUANTUM_NS], row[K.OS_SWITCH_NS] = binding.os_quantum_ns, binding.os_switch_ns
-    moves = binding.mode != "static" or n > row[K.NUM_HARDWARE] or tables.num_entries > 0
+    moves = binding.mode != "static" or n > row[K.NUM_HARDWARE] or tables.num_entries > 0 or tables.is_live
     row[K.MOVES] = int(moves)
     row[K.CAN_STRAND] = int(moves or tables.has_masks or tables.has_preferred)
     row[K.REBIND_PERIOD_NS] = binding.period_ns if moves else 0
@@ -238,6 +238,6 @@ def lane_row(
     set_parts(row, policy)
     set_decision(row, policy)
     set_limits(row, policy.limits)
-    row[K.IS_LIMITED] = int(row[K.IS_LIMITED] or tables.has_own_limits)
+    row[K.IS_LIMITED] = int(row[K.IS_LIMITED] or tables.has_own_limits or tables.is_live)
     set_costs(row, cost)
     return row.values

@@ -118,6 +118,7 @@ def plan_of(
     *,
     log_capacity: int = 0,
     decisions: int = 0,
+    spare_masks: int = 0,
 ) -> Plan:
     """Check everything and build the tables of a batch.
 
@@ -139,6 +140,8 @@ def plan_of(
     check_magnitude(topology, workload)
     fewest = min(schedulers_of(lane.binding, topology) for lane in lanes)
     changes = timeline_of(timeline or Timeline(), draft, classes, fewest, simulation.horizon_ns)
+    # a lane that is changed while it runs needs room for masks, and all that changes may bring about
+    draft.masks += [np.zeros_like(draft.masks[0]) for _ in range(spare_masks)]
     tables = tables_of(topology, work.program, work.ns_per_reduction, work.memories, changes)
     closed = int(work.program.classes[:, T.POPULATION].sum())
     if closed > simulation.max_processes:
@@ -150,6 +153,9 @@ def plan_of(
     shared = parameters.shared_row(topology, work.program, simulation, tables, work.is_replay)
     shared[K.LOG_CAPACITY - K.BASE] = log_capacity
     shared[K.DECISION_CAPACITY - K.BASE] = decisions
+    if spare_masks:
+        tables = tables._replace(has_masks=True, has_preferred=True, is_live=True)
+        shared[K.HAS_MASKS - K.BASE] = shared[K.HAS_PREFERRED - K.BASE] = 1
     rows = [
         parameters.lane_row(
             shared, lane.policy, lane.cost, lane.binding, tables, lane_key(lane.seed, lane.replicate)

@@ -27,6 +27,7 @@ class Tables(NamedTuple):
     sets  : int64 (set, word) of hardware cores: every core, physical cores, clusters, nodes, masks
     has_masks : whether strict processes can occur; has_preferred : whether preferred or dynamic ones can;
     has_own_limits : whether processes with max_migrations of their own can
+    is_live : whether the lane is changed from outside while it runs (sim.LiveLane)
     """
 
     whole: np.ndarray
@@ -44,6 +45,7 @@ class Tables(NamedTuple):
     has_masks: bool
     has_preferred: bool
     has_own_limits: bool
+    is_live: bool = False
 
 
 def sets_of(ids: np.ndarray, count: int) -> list[np.ndarray]:

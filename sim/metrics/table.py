@@ -93,7 +93,7 @@ ALL = [
     Metric("energy_performance_j", "J", "energy of the P cores", better="low"),
     Metric("energy_efficiency_j", "J", "energy of the E cores", better="low"),
     Metric("energy_per_activation_j", "J", "energy / activations ended; null without any", better="low"),
-    Metric("node_memory_max", "1", "used / available memory of the fullest node at the end; null if unlimited",
+    Metric("node_memory_max", "1", "used / available memory of the fullest node at the end, if limited",
            0, better="low"),
     Metric("migration_rate_per_s", "1/s", "migrations a second", better="low"),
     Metric("migration_success_rate", "1", "migrations / attempts; null without attempts", 0, 1),

@@ -27,7 +27,7 @@ STARTS = ("spread", "first", "random")
 PRIORITIES = ("max", "high", "normal", "low")
 AFFINITIES = ("inherit", "none", "preferred", "strict", "dynamic")
 SPAWN_AFFINITIES = ("class", "inherit", "none")
-PATTERNS = {"dependent": 1.0, "mixed": 8.0, "streaming": 30.0}
+PATTERNS = {"dependent": 1.0, "mixed": 8.0, "streaming": 36.0}
 BOUNDS = ("auto", "cpu", "io")
 LARGEST_DRAW = 2**40
 
@@ -175,7 +175,7 @@ class Memory(Spec):
 
     @property
     def misses_in_flight(self) -> float:
-        """Overlap of cache misses: as given, or that of the pattern (1 dependent, 8 mixed, 30 streaming)."""
+        """Overlap of cache misses: as given, or that of the pattern (1 dependent, 8 mixed, 36 streaming)."""
         return PATTERNS[self.pattern] if self.overlap is None else self.overlap
 
 

@@ -26,7 +26,7 @@ class Desk:
             self.topology, sim.Workload(classes=kinds), [sim.Lane(sim.Policy(**policy))], sim.Simulation()
         )
         self.arena = Arena(plan)
-        self.arena.clear(plan.parameters[0])
+        self.arena.clear(0)
         self.z, self.g, self.f = self.arena.z, plan.tables.whole, plan.tables.real
         self.rows = self.z[self.z[S.PROCESSES] :][: self.arena.slots * P.WIDTH].reshape(-1, P.WIDTH)
         self.rows[:] = POISON

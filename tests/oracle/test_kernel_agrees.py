@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from tests.oracle.corners import CORNERS
 from tests.oracle.handmade import HANDMADE
 from tests.reference import LogCode
 from tests.reference.compare import difference, run_reference
@@ -14,9 +15,9 @@ SCENARIO_COUNT = int(os.environ.get("CORESHIFT_ORACLE_SCENARIOS", "150"))
 REPLAY_COUNT = max(1, SCENARIO_COUNT // 3)
 
 
-@pytest.mark.parametrize("name", HANDMADE)
+@pytest.mark.parametrize("name", [*HANDMADE, *CORNERS])
 def test_handmade_scenario_agrees(name: str) -> None:
-    found = difference(HANDMADE[name])
+    found = difference((HANDMADE | CORNERS)[name])
     assert found is None, found
 
 

@@ -40,6 +40,8 @@ class Config:
     simulation: Section
     policy: Section
     cost: Section
+    binding: Section
+    faults: Section
     cluster: Section
     outputs: Section
     resume: bool = True
@@ -77,6 +79,7 @@ class Lane:
     cost: Section
     seed: int
     replicate: int
+    binding: Section
 
 
 def fake_study(
@@ -102,6 +105,8 @@ def fake_study(
                 simulation=Section({"horizon_ns": 10}),
                 policy=policy,
                 cost=Section({"kind": "flat"}),
+                binding=Section({"mode": "static"}),
+                faults=Section({"name": "none", "changes": []}),
                 cluster=where,
                 outputs=Section({"folder": str(folder)}),
                 resume=resume,
@@ -122,7 +127,12 @@ def fake_study(
 
 
 def simulate(
-    topology: Section, workload: Section, lanes: list[Lane], simulation: Section, threads: int = 1
+    topology: Section,
+    workload: Section,
+    lanes: list[Lane],
+    simulation: Section,
+    faults: Section,
+    threads: int = 1,
 ) -> SimpleNamespace:
     """Numbers that depend on (topology, policy, seed, replicate) alone, like the real ones.
 

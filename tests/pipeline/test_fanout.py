@@ -122,9 +122,9 @@ def test_failed_lanes_are_tried_again_and_then_all_is_as_if_nothing_had_been(tmp
     run_study(study, console=console, toolkit=fake_toolkit())
     counter.unlink()
 
-    def repaired(topology, workload, lanes, simulation, threads=1):
+    def repaired(topology, workload, lanes, simulation, faults, threads=1):
         healthy = Section({**workload.values, "then": None})
-        return simulate(topology, healthy, lanes, simulation, threads)
+        return simulate(topology, healthy, lanes, simulation, faults, threads)
 
     again = run_study(study, console=console, toolkit=fake_toolkit(simulate=repaired))
     assert (again.exit_code, again.found_lanes, again.computed_lanes) == (0, 38, 2)

@@ -1,7 +1,7 @@
 """Push: the periodic pass, and the feedback on threshold and period (DESIGN §6, §9)."""
 
+from tests.reference.benefit import INFINITE
 from tests.reference.codes import NONE, EventKind, LogCode, Mechanism
-from tests.reference.lane import INFINITE
 from tests.reference.migration import try_migration
 from tests.reference.numbers import nearest
 
@@ -22,28 +22,30 @@ def balance_groups(lane) -> list[list]:
     ids, size = machine.cluster, machine.num_clusters
     if number % 4 == 0:
         ids, size = machine.node, machine.num_nodes
-    groups = [[core for core in lane.cores if ids[core.index] == i] for i in range(size)]
+    groups = [[core for core in lane.cores if ids[core.hw] == i] for i in range(size)]
     return [group for group in groups if group]
 
 
 def balance_group(lane, group: list) -> None:
     """Move from the busiest to the least loaded core, up to `batch` processes."""
-    rule = lane.policy.balancing
+    rule, before = lane.policy.balancing, None
     for _ in range(rule.batch):
         able = [core for core in group if core.queue_length()]
-        if not able:
+        open_ones = [core for core in group if lane.is_available(core.index)]
+        if not able or not open_ones:
             return
         busiest = max(able, key=lambda core: (core.load(), -core.index))
-        least = min(group, key=lambda core: (core.load(), core.index))
+        least = min(open_ones, key=lambda core: (core.load(), core.index))
         if busiest.load() - least.load() < rule.imbalance:
             return
         process = busiest.queued()[-1]
         k = busiest.queue_length()
         place = (busiest.index, least.index)
-        if not try_migration(lane, process, *place, Mechanism.BALANCE, k):
+        if not try_migration(lane, process, place, Mechanism.BALANCE, k, is_later=place == before):
             return
         busiest.remove(process)
         lane.make_ready(process, least, may_wake_others=False)
+        before = place
 
 
 def adjust(lane) -> None:

@@ -1,35 +1,40 @@
 """Creation, arrival and wake-up of processes (DESIGN §4)."""
 
-from tests.reference.codes import NONE, EventKind, LogCode, Mechanism, ProcessState
-from tests.reference.migration import try_migration
-from tests.reference.numbers import CHILD, below, exponential, mix, uniform, whole
-from tests.reference.placement import allowed_from, place_new, place_woken, start_core
+from tests.reference.affinity import affinity_at_birth, is_misplaced, mechanism_of, refuge
+from tests.reference.arrivals import set_arrival
+from tests.reference.codes import NONE, CoreState, EventKind, LogCode, Mechanism, ProcessState
+from tests.reference.migration import force_move, try_migration
+from tests.reference.numbers import CHILD, below, mix
+from tests.reference.placement import fit, place_new, propose_woken, start_core
 from tests.reference.process import Process
 
 
-def create(lane, kind, number: int, key: int, reference: int, parent=None, trace=None):
+def create(lane, kind, number: int, key: int, reference: int, parent=None, trace=None, affinity=None):
     """Create a process in a free slot, not yet ready; None if all slots are taken.
 
     Its core is proposed by the rule for spawning, from the reference core.
 
-    `trace` is (copy, trace process, working set, rows) of a replayed process.
+    `trace` is (copy, trace process, working set, rows) of a replayed process; `affinity` what the
+    step says that spawns it.
     """
     slot = lane.take_slot()
     if slot == NONE:
         lane.count("refused_count")
+        lane.exhausted.add("PROCESS_LIMIT")
         return None
-    working_set, program = kind.working_set_bytes, kind.program
+    working_set, program = kind.memory.working_set_bytes, kind.program
     copy, trace_id = 0, NONE
     if trace is not None:
         copy, trace_id, working_set, program = trace
-    process = Process(slot, kind, number, key, parent, working_set, program)
+    wanted = affinity_at_birth(lane, kind, parent, affinity)
+    process = Process(slot, kind, number, key, parent, working_set, program, wanted)
     process.copy, process.trace_id = copy, trace_id
     lane.slots[slot] = process
     if trace is not None:
         lane.replayed[copy, trace_id] = process
     if trace is not None and parent is None:
         # A process that is there when a trace begins is where the trace says.
-        process.core = process.last_core = allowed_from(lane, process, reference)
+        process.core = process.last_core = fit(lane, process, reference)
     else:
         process.core = place_new(lane, process, reference)
     lane.count("created_count")
@@ -59,11 +64,11 @@ def create_closed(lane, kind) -> None:
             start(lane, process)
 
 
-def spawn(lane, parent, kind, trace=None):
+def spawn(lane, parent, kind, trace=None, affinity: str | None = None):
     """Create a child next to its parent; None if refused."""
     key = mix(parent.key ^ CHILD, parent.draw_count)
     parent.draw_count += 1
-    child = create(lane, kind, next_number(lane, kind), key, parent.core, parent, trace)
+    child = create(lane, kind, next_number(lane, kind), key, parent.core, parent, trace, affinity)
     if child is not None:
         lane.next_number[kind.index] += 1
         start(lane, child)
@@ -73,8 +78,9 @@ def spawn(lane, parent, kind, trace=None):
 def arrive(lane, index: int) -> None:
     """Handle an arrival and set the next of its class."""
     kind = lane.classes[index]
-    key = mix(mix(lane.stream(3), index), lane.arrival_count[index])
-    lane.arrival_count[index] += 1
+    arrivals = lane.arrivals[index]
+    key = mix(mix(lane.stream(3), index), arrivals.count)
+    arrivals.count += 1
     number = next_number(lane, kind)
     # A start core is drawn for a refused process too: the next one's must not depend on it.
     process = create(lane, kind, number, key, start_core(lane, kind, number))
@@ -84,58 +90,10 @@ def arrive(lane, index: int) -> None:
     set_arrival(lane, kind)
 
 
-class ArrivalDraws:
-    """The words of stream 2 that belong to one class."""
-
-    def __init__(self, lane, index: int) -> None:
-        self.key, self.count = mix(lane.stream(2), index), 0
-
-    def exponential(self, mean: float) -> int:
-        """Draw a time in ns."""
-        word = mix(self.key, self.count)
-        self.count += 1
-        return whole(exponential(uniform(word), mean))
-
-
-def set_arrival(lane, kind) -> None:
-    """Set the time of the next arrival of a class."""
-    index, arrival, rate = kind.index, kind.arrival, kind.rate_per_s
-    draws = lane.arrival_draws.setdefault(index, ArrivalDraws(lane, index))
-    if arrival.kind == "deterministic":
-        # Exact multiples of the gap: rounding does not add up.
-        time_ns = whole((lane.arrival_count[index] + 1) * (1e9 / rate))
-    elif arrival.kind == "poisson":
-        time_ns = lane.now + draws.exponential(1e9 / rate)
-    else:
-        time_ns = next_in_burst(lane, index, arrival, draws, rate)
-    lane.pending.set(EventKind.ARRIVAL, index, time_ns)
-
-
-def next_in_burst(lane, index: int, arrival, draws, rate: float) -> int:
-    """Give the next arrival of a source that is on and off in turn."""
-    now = lane.now
-    on_until = lane.arrival_on_until.get(index)
-    if on_until is None:  # the source begins on
-        on_until = now + draws.exponential(arrival.on_ns)
-    gap = draws.exponential(1e9 / rate)
-    while now + gap > on_until:
-        # An exponential gap has no memory: the next burst draws its own.
-        now = on_until + draws.exponential(arrival.off_ns)
-        on_until = now + draws.exponential(arrival.on_ns)
-        gap = draws.exponential(1e9 / rate)
-    lane.arrival_on_until[index] = on_until
-    return now + gap
-
-
 def wake(lane, process) -> None:
     """Place and queue a process that has blocked or waited; a new activation begins."""
     source = process.core
-    proposal = place_woken(lane, process)
-    target = source
-    if proposal != source:
-        k = lane.cores[source].load()
-        if try_migration(lane, process, source, proposal, Mechanism.WAKE, k):
-            target = proposal
+    target, proposal = place_woken(lane, process, source)
     process.ready_ns = process.activation_ns = lane.now
     process.waiting_ns = process.ideal_ns = 0
     process.core = target
@@ -143,10 +101,32 @@ def wake(lane, process) -> None:
     lane.make_ready(process, lane.cores[target])
 
 
+def place_woken(lane, process, source: int) -> tuple[int, int]:
+    """Give the core that a woken process is queued on, and the one that was proposed."""
+    forced = None
+    if is_misplaced(lane, process, source):
+        forced = Mechanism.AFFINITY
+    elif not lane.is_available(source):
+        forced = mechanism_of(lane, lane.cores[source])
+    if forced is not None:
+        target = refuge(lane, process, source) if lane.may_force(forced) else None
+        if target is None:
+            return source, source
+        force_move(lane, process, source, target, forced)
+        return target, target
+    proposal = propose_woken(lane, process)
+    if proposal != source:
+        here = lane.cores[source]
+        k = 0 if here.state == CoreState.IDLE else here.load()
+        if try_migration(lane, process, (source, proposal), Mechanism.WAKE, k):
+            return proposal, proposal
+    return source, proposal
+
+
 def create_copies(lane) -> None:
     """Create the processes that are present when each copy of a trace begins."""
     replay, kind = lane.replay, lane.classes[0]
-    n = lane.machine.num_cores
+    n = len(lane.cores)
     for k in range(replay.copies):
         stagger_ns = 0
         if replay.stagger_ns > 0:

@@ -21,6 +21,13 @@ class LogCode(IntEnum):
     SPAWN = 13  # a = child or -1 if refused
     ADJUST = 14  # a = factor_q16, b = balancing period
     WINDOW = 15  # a = window index
+    TIMELINE = 16  # a = entry, b = operation
+    AFFINITY = 17  # a = type, b = 1 done or 0 refused
+    REBIND = 18  # core = scheduler; a = new hardware core, b = old one
+    GC = 19  # a = 1 if major, b = length ns
+    STALL = 20  # core = scheduler; a = hardware core
+    OFFLINE = 21  # core = scheduler; a = hardware core, b = cause
+    ONLINE = 22  # likewise
 
 
 class ProcessState(IntEnum):
@@ -36,12 +43,14 @@ class ProcessState(IntEnum):
 
 
 class CoreState(IntEnum):
-    """What a core does; PENDING and WAKING cores are due to dispatch."""
+    """What a scheduler does; PENDING and WAKING ones are due to dispatch."""
 
     IDLE = 0
     PENDING = 1
     WAKING = 2
     RUNNING = 3
+    STALLED = 4  # another scheduler holds the hardware core
+    OFFLINE = 5
 
 
 class EventKind(IntEnum):
@@ -53,15 +62,26 @@ class EventKind(IntEnum):
     CORE = 3
     BALANCE = 4
     ADJUST = 5
-    WINDOW = 6
+    REBIND = 6
+    WINDOW = 7
 
 
 class Mechanism(IntEnum):
-    """How a migration comes about."""
+    """How a migration comes about; the last three are forced."""
 
     WAKE = 0
     STEAL = 1
     BALANCE = 2
+    AFFINITY = 3
+    FAILURE = 4
+    POWER = 5
+
+
+class Cause(IntEnum):
+    """Why a hardware core is not open."""
+
+    FAILURE = 0
+    POWER = 1
 
 
 class Denial(IntEnum):
@@ -72,12 +92,15 @@ class Denial(IntEnum):
     CAPACITY = 2
     MEMORY = 3
     PROCESS_LIMIT = 4
-    CORE_LIMIT = 5
-    SYSTEM_LIMIT = 6
-    STORM = 7
-    BURST = 8
-    BENEFIT = 9
+    RETURN = 5
+    CORE_LIMIT = 6
+    SYSTEM_LIMIT = 7
+    STORM = 8
+    BURST = 9
+    BENEFIT = 10
 
 
 LEVELS = ("max", "high", "normal")  # queues of a core, in the order of dispatch
+AFFINITY_TYPES = ("none", "preferred", "strict", "dynamic")  # by their numbers in the log
+PASSED, FORCED = -1, -2  # verdicts of the decision log that are no denials
 NONE = -1

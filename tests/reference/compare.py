@@ -9,43 +9,81 @@ from tests.reference.scenarios import Scenario
 from tests.reference.simulator import ReferenceResult, simulate_reference
 
 CAPACITY = 100_000
+DECISIONS = 20_000
 HISTOGRAMS = ("sojourn", "waiting", "slowdown")
 ENTRIES_BEFORE = 5
 METRIC_TOLERANCE = (1e-15, 1e-9)
+DECISION_COLUMNS = (
+    "time_ns process class source target mechanism verdict benefit cost factor_q16 k load".split()
+)
+ENDS = {"HORIZON": "COMPLETED", "EVENT_LIMIT": "EVENT_LIMIT", "STUCK": "STUCK"}
 
 
 def run_reference(scenario: Scenario, log: bool = True, check=None) -> ReferenceResult:
     """Simulate a scenario naively."""
     s = scenario
     parts = (s.topology, s.workload, s.policy, s.cost, s.simulation, s.seed, s.replicate)
-    return simulate_reference(*parts, log=log, check=check)
+    return simulate_reference(*parts, log=log, check=check, binding=s.binding, timeline=s.timeline)
+
+
+def lane_of(scenario: Scenario) -> sim.Lane:
+    """Give the lane that the kernel is to run."""
+    s = scenario
+    return sim.Lane(policy=s.policy, cost=s.cost, seed=s.seed, replicate=s.replicate, binding=s.binding)
 
 
 def run_kernel(scenario: Scenario) -> tuple[list[tuple[int, ...]], dict]:
     """Simulate a scenario with the compiled kernel."""
     s = scenario
-    lane = sim.Lane(policy=s.policy, cost=s.cost, seed=s.seed, replicate=s.replicate)
-    log, counters = sim.simulate_logged(s.topology, s.workload, lane, s.simulation, capacity=CAPACITY)
-    return [tuple(int(x) for x in entry) for entry in log], counters
+    log, counters = sim.simulate_logged(
+        s.topology, s.workload, lane_of(s), s.simulation, s.timeline, capacity=CAPACITY, decisions=DECISIONS
+    )
+    return [tuple(entry) for entry in log.tolist()], counters
 
 
 def difference(scenario: Scenario) -> str | None:
     """Compare both; describe the first difference, or give None."""
     ours = run_reference(scenario)
-    their_log, their_counters = run_kernel(scenario)
-    found = log_difference(ours.log, their_log) or counter_difference(ours, their_counters)
+    their_log, theirs = run_kernel(scenario)
+    found = (
+        log_difference(ours.log, their_log)
+        or decision_difference(ours.decisions, theirs["decisions"])
+        or counter_difference(ours, theirs)
+        or status_difference(ours, theirs["status"])
+    )
     if ours.status == "HORIZON":
         found = found or metric_difference(scenario, ours)
     return f"{found}\n\n{scenario.as_yaml()}" if found else None
 
 
+def decision_difference(ours: list[tuple[int, ...]], theirs) -> str | None:
+    """Describe the first row of the logs of decisions that differs."""
+    rows = [tuple(row) for row in theirs.tolist()]
+    for at, (mine, other) in enumerate(zip(ours, rows, strict=False)):
+        if mine != other:
+            pairs = zip(DECISION_COLUMNS, mine, other, strict=True)
+            lines = [f"  {name}: reference {x}, kernel {y}{' <--' * (x != y)}" for name, x, y in pairs]
+            return f"decision {at} differs\n" + "\n".join(lines)
+    if len(ours) != len(rows):
+        return f"{len(ours)} decisions (reference), {len(rows)} (kernel)"
+    return None
+
+
+def status_difference(ours: ReferenceResult, status: int) -> str | None:
+    """Compare how the lanes ended."""
+    expected = sim.LaneStatus[ENDS[ours.status]]
+    for name in ours.exhausted:
+        expected |= sim.LaneStatus[name]
+    found = sim.LaneStatus(status)
+    return None if found == expected else f"status: reference {expected!r}, kernel {found!r}"
+
+
 def metric_difference(scenario: Scenario, ours: ReferenceResult) -> str | None:
     """Compare what the log and the counters do not show: windows, cores, means."""
     s = scenario
-    lane = sim.Lane(policy=s.policy, cost=s.cost, seed=s.seed, replicate=s.replicate)
-    result = sim.simulate(s.topology, s.workload, [lane], s.simulation)
+    result = sim.simulate(s.topology, s.workload, [lane_of(s)], s.simulation, s.timeline)
     elapsed_ns = s.simulation.horizon_ns - s.simulation.warmup_ns
-    expected = {f"busy share of core {i}": ns / elapsed_ns for i, ns in enumerate(ours.busy_ns)}
+    expected = {f"busy share of core {i}": ns / elapsed_ns for i, ns in enumerate(ours.hardware_busy_ns)}
     found = {f"busy share of core {i}": x for i, x in enumerate(result.core_utilisation[0])}
     for name, values in ours.jain_values.items():
         if values:
@@ -105,4 +143,8 @@ def counter_difference(ours: ReferenceResult, theirs: dict) -> str | None:
         mine, other = ours.histograms[name], theirs[f"histogram_{name}"]
         if mine != other:
             lines.append(f"  histogram {name}: reference {mine}, kernel {other}")
+    for name in ("energy_pj", "hardware_busy_ns"):
+        mine, other = getattr(ours, name), list(theirs[name])
+        if mine != other:
+            lines.append(f"  {name}: reference {mine}, kernel {other}")
     return "counters differ\n" + "\n".join(lines) if lines else None

@@ -2,105 +2,170 @@
 
 from dataclasses import dataclass
 
-from tests.reference.numbers import exp, nearest
+from tests.reference.codes import NONE
+from tests.reference.numbers import nearest
+from tests.reference.warmth import use_up_warmth
 
-DECAY = [nearest(65536 * exp(-i / 32)) for i in range(385)]
-REMEMBERED_MAX = 4
+REFILL_MAX_NS = 1 << 46
+WHOLE_Q16 = 1 << 16
+COMPONENTS = ("context_switch", "synchronisation", "misses", "remote", "crossing")
+
+
+@dataclass(frozen=True)
+class Refill:
+    """Cache lines to fetch anew."""
+
+    distance: int = 0
+    cold: int = 0  # of the private cache
+    total: int = 0
+    price_q10: int = 0
+    latency_ns: int = 0
+
+    @property
+    def length_ns(self) -> int:
+        """Give the time that all lines take."""
+        return refill_time_ns(self.total, self.price_q10)
 
 
 @dataclass(frozen=True)
 class Price:
-    """The direct part and the refill of one migration."""
+    """The direct part, by component, and the refill of one migration."""
 
-    direct_cycles: int
-    lines: int
-    price_q10: int
+    components: tuple[int, ...]
+    refill: Refill
+
+    @property
+    def direct_cycles(self) -> int:
+        """Sum up the direct part."""
+        return sum(self.components)
 
     def cycles(self, mhz: int) -> int:
         """Sum up in cycles of the target."""
-        return self.direct_cycles + ((self.lines * self.price_q10) >> 10) * mhz // 1000
+        return self.direct_cycles + self.refill.length_ns * mhz // 1000
 
 
-def estimate(lane, process, source: int, target: int) -> Price:
+@dataclass(frozen=True)
+class Charge:
+    """What a migration has really cost."""
+
+    cycles: int
+    length_ns: int
+
+
+def refill_time_ns(lines: int, price_q10: int) -> int:
+    """Give the time that lines take."""
+    return min((lines * price_q10) >> 10, REFILL_MAX_NS)
+
+
+def lines_of(lane, size: int) -> int:
+    """Give the cache lines that hold so many bytes."""
+    return (size + lane.machine.line_bytes - 1) // lane.machine.line_bytes
+
+
+def places(lane, process, source: int, target: int) -> tuple[int, int]:
+    """Give the hardware cores that the lines come from and go to."""
+    here = lane.cores[source].hw if process.place == NONE else process.place
+    return here, lane.cores[target].hw
+
+
+def estimate(lane, process, source: int, target: int, share_q16: int = WHOLE_Q16) -> Price:
     """Price a migration as the policy sees it: by class of distance, nothing warm."""
-    d = lane.machine.distance(source, target)
-    return price(lane, process, source, target, lane.machine.line_latency_ns[d], 0)
-
-
-def price(lane, process, source: int, target: int, latency_ns: int, warm_q16: int) -> Price:
-    """Price a migration with a given latency of a line and share of lines still warm."""
-    cost, machine = lane.cost, lane.machine
-    d = machine.distance(source, target)
-    if cost.kind == "flat":
-        return Price(flat_cycles(cost, d), 0, 0)
-    direct = cost.context_switch_cycles
-    if d == 0:
-        return Price(direct, 0, 0)
-    direct += cost.sync_lines * latency_ns * machine.mhz[target] // 1000
-    held = min(process.working_set_bytes, machine.private_cache_bytes[source])
-    lines = (held + machine.line_bytes - 1) // machine.line_bytes
-    cold = lines - ((lines * warm_q16) >> 16)
-    return Price(direct, cold, nearest(latency_ns * 1024 / process.kind.overlap))
-
-
-def flat_cycles(cost, d: int) -> int:
-    """Give the cycles of the flat model by class of distance."""
-    if d == 0:
-        return 0
-    cycles = cost.context_switch_cycles + cost.synchronisation_cycles[d]
-    cycles += cost.misses[d] * cost.miss_cycles
-    cycles += cost.remote_accesses[d] * cost.remote_access_cycles
-    return cycles + (cost.numa_crossing_cycles if d == 3 else 0)
-
-
-def charge(lane, process, source: int, target: int) -> int:
-    """Make the process owe what its migration really costs; give it in cycles."""
     machine = lane.machine
-    d = machine.distance(source, target)
-    warm_q16 = 0
-    if lane.cost.kind == "cache" and d > 0:
-        remember(lane, process, source)
-        warm_q16 = use_up_warmth(lane, process, target)
-    latency_ns = machine.measured_latency_ns(source, target)
-    real = price(lane, process, source, target, latency_ns, warm_q16)
-    process.debt_ns += machine.cycles_to_ns(real.direct_cycles, target)
-    if lane.cost.kind == "cache" and d > 0:
-        process.refill_lines, process.refill_price_q10 = real.lines, real.price_q10
-    return real.cycles(machine.mhz[target])
+    by_class = machine.line_latency_ns
+    direct = direct_part(lane, source, target, by_class[lane.distance(source, target)], share_q16)
+    here, there = places(lane, process, source, target)
+    latency_ns = by_class[machine.distance(here, there)]
+    return Price(direct, refill_part(lane, process, here, there, latency_ns, (0, 0)))
 
 
-def remember(lane, process, source: int) -> None:
-    """Note what was in the cache of the source as the last slice there began."""
-    if process.footprint is None:
-        return  # it has not run there: nothing of it is in that cache
-    place = lane.machine.smt[source]
-    kept = [entry for entry in process.remembered if entry[0] != place]
-    process.remembered = [*kept, (place, process.footprint)][-REMEMBERED_MAX:]
+def direct_part(lane, source: int, target: int, latency_ns: int, share_q16: int) -> tuple[int, ...]:
+    """Give the components of the direct part in cycles of the target."""
+    cost, d = lane.cost, lane.distance(source, target)
+    context, synchronisation, misses, remote, crossing = cost.context_switch_cycles, 0, 0, 0, 0
+    if cost.kind == "cache":
+        if d > 0:
+            mhz = lane.machine.mhz[lane.cores[target].hw]
+            synchronisation = cost.sync_lines * latency_ns * mhz // 1000
+    elif d == 0:
+        context = 0
+    else:
+        synchronisation = cost.synchronisation_cycles[d]
+        misses = cost.misses[d] * cost.miss_cycles
+        remote = cost.remote_accesses[d] * cost.remote_access_cycles
+        crossing = cost.numa_crossing_cycles if d == 3 else 0
+    whole = (context, synchronisation, misses, remote, crossing)
+    return tuple((cycles * share_q16) >> 16 for cycles in whole)
 
 
-def use_up_warmth(lane, process, target: int) -> int:
-    """Give the share of lines still in the cache of the target (Q16), and forget it."""
-    place = lane.machine.smt[target]
-    cache = lane.machine.private_cache_bytes[target]
-    process.footprint = None
-    for entry in process.remembered:
-        if entry[0] == place:
-            process.remembered.remove(entry)
-            # Should it leave again before it runs, this is what it left there.
-            process.footprint = entry[1]
-            if cache == 0:
-                return 0
-            return DECAY[min(384, (lane.footprint[place] - entry[1]) * 32 // cache)]
-    return 0
+def refill_part(lane, process, here: int, there: int, latency_ns: int, warm: tuple[int, int]) -> Refill:
+    """Give the lines that a process fetches anew, with `warm` = shares still there (Q16)."""
+    cost, machine, size = lane.cost, lane.machine, process.working_set_bytes
+    distance = machine.distance(here, there)
+    if cost.kind != "cache" or distance == 0:
+        return Refill()
+    if cost.line_homes and distance == 2 and process.home >= 0:
+        row = machine.memory_latency_ns[machine.node[there]]
+        local_ns = max(1, row[machine.node[there]])
+        latency_ns = max(latency_ns, latency_ns * row[process.home] // local_ns)
+    private = lines_of(lane, min(size, machine.private_cache_bytes[here]))
+    shared = 0
+    if cost.shared_cache and distance >= 2:
+        cluster_bytes = machine.cluster_cache_bytes[machine.cluster[here]]
+        shared = max(0, lines_of(lane, min(size, cluster_bytes)) - private)
+    warm_q16, near_q16 = warm
+    cold = private - ((private * warm_q16) >> 16)
+    near = (cold * near_q16) >> 16 if distance >= 2 else 0
+    total = cold + shared - ((shared * near_q16) >> 16)
+    price_q10 = 0
+    if total > 0:
+        overlap = process.kind.memory.misses_in_flight
+        close = nearest(machine.line_latency_ns[1] * 1024 / overlap)
+        far = nearest(latency_ns * 1024 / overlap)
+        price_q10 = (near * close + (total - near) * far) // total
+    return Refill(distance, cold, total, price_q10, latency_ns)
 
 
-def touch(lane, core, process) -> None:
-    """Count the bytes that a slice of a new process brings into the physical core's cache."""
-    place = lane.machine.smt[core.index]
-    if core.last_process is not process:
-        cache = lane.machine.private_cache_bytes[core.index]
-        lane.footprint[place] += min(process.working_set_bytes, cache)
-    process.footprint = lane.footprint[place]
+def charge(lane, process, source: int, target: int, share_q16: int) -> Charge:
+    """Make the process owe what its migration really costs."""
+    machine = lane.machine
+    here, there = places(lane, process, source, target)
+    latency_ns = machine.measured_latency_ns(lane.cores[source].hw, there)
+    direct = direct_part(lane, source, target, latency_ns, share_q16)
+    real = Price(direct, charge_refill(lane, process, here, there))
+    for name, cycles in zip(COMPONENTS, direct, strict=True):
+        lane.count(f"{name}_cycles", cycles)
+    direct_ns = machine.cycles_to_ns(real.direct_cycles, there)
+    process.debt_ns += direct_ns
+    process.place = there
+    return Charge(real.cycles(machine.mhz[there]), direct_ns + real.refill.length_ns)
+
+
+def charge_refill(lane, process, here: int, there: int) -> Refill:
+    """Make the process owe its cache lines; they replace those that it still owed."""
+    machine = lane.machine
+    if lane.cost.kind != "cache" or machine.distance(here, there) == 0:
+        return Refill()
+    warm = use_up_warmth(lane, process, here, there)
+    latency_ns = machine.measured_latency_ns(here, there)
+    refill = refill_part(lane, process, here, there, latency_ns, warm)
+    process.refill_lines, process.refill_price_q10 = refill.total, refill.price_q10
+    private_ns = refill_time_ns(refill.cold, refill.price_q10)
+    lane.count("refill_private_ns", private_ns)
+    lane.count("refill_shared_ns", refill.length_ns - private_ns)
+    if refill.distance == 3 and refill.latency_ns > 0:
+        cycles = refill.length_ns * machine.mhz[there] // 1000
+        beyond_ns = max(0, refill.latency_ns - machine.line_latency_ns[2])
+        lane.count("crossing_cycles", cycles // refill.latency_ns * beyond_ns)
+    return refill
+
+
+def follow(lane, process, hw: int) -> None:
+    """Let a process's lines follow it to where its scheduler stands by now."""
+    here, process.place = process.place, hw
+    if here in (NONE, hw):
+        return
+    if charge_refill(lane, process, here, hw).distance > 0:
+        lane.count("follow_count")
 
 
 def refill_of_segment(process, reds: int) -> int:

@@ -45,12 +45,13 @@ class ProcessLimits:
 
     def allows(self, process, now: int) -> bool:
         """Tell whether the process may migrate at `now`."""
-        if self.lifetime is not None and process.migration_count >= self.lifetime:
-            return False
+        for most in (self.lifetime, process.affinity.max_migrations):
+            if most is not None and process.migration_count >= most:
+                return False
         if not self.window.allows(process.migration_times, now):
             return False
-        times = process.migration_times
-        return not times or now - times[-1] >= self.min_interval_ns
+        has_moved = process.migration_count > 0
+        return not has_moved or now - process.last_migration_ns >= self.min_interval_ns
 
 
 class Bucket:

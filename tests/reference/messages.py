@@ -47,9 +47,8 @@ def choose_target(lane, process, step):
 
 def pay_message(lane, core, receiver_core: int) -> None:
     """Make the running slice owe a message to a process on another core."""
-    d = lane.machine.distance(core.index, receiver_core)
-    cycles = lane.cost.message_cycles[d]
-    core.owed_other_ns += lane.machine.cycles_to_ns(cycles, core.index)
+    cycles = lane.cost.message_cycles[lane.distance(core.index, receiver_core)]
+    core.owed_other_ns += lane.machine.cycles_to_ns(cycles, core.hw)
 
 
 def post(lane, core, process, receiver) -> bool:
@@ -64,14 +63,21 @@ def post(lane, core, process, receiver) -> bool:
     return True
 
 
-def send(lane, core, process, receiver, call_number: int = NONE) -> None:
-    """Put a message into a mailbox, and wake a receiver that now has enough."""
+def send(lane, core, process, receiver, call_number: int = NONE) -> bool:
+    """Put a message into a mailbox, and wake a receiver that now has enough; tell whether it arrives."""
+    capacity = lane.simulation.mailbox_capacity
+    is_live = lane.is_alive(receiver)
+    if is_live and capacity is not None and len(receiver.mailbox) >= capacity:
+        lane.count("mailbox_overflow_count")
+        lane.exhausted.add("MAILBOX_LIMIT")
+        receiver = None
     if not post(lane, core, process, receiver):
-        return
+        return False
     receiver.mailbox.append(Message(process, call_number))
     is_waiting = receiver.state == ProcessState.WAITING
     if is_waiting and len(receiver.mailbox) >= receiver.needed:
         wake(lane, receiver)
+    return True
 
 
 def reply(lane, core, process) -> None:

@@ -1,9 +1,13 @@
 """The decision on one migration, and the migration itself (DESIGN §6, §8)."""
 
-from tests.reference.codes import Denial, LogCode, Mechanism
-from tests.reference.cost import charge, estimate
-from tests.reference.lane import INFINITE
+from dataclasses import replace
+
+from tests.reference.benefit import Verdict, weigh
+from tests.reference.codes import FORCED, PASSED, Denial, LogCode, Mechanism
+from tests.reference.cost import WHOLE_Q16, charge, estimate
 from tests.reference.numbers import nearest
+from tests.reference.process import Move
+from tests.reference.settle import settle
 
 DISTANCE_COUNTERS = (
     "migrations_same_core",
@@ -13,30 +17,61 @@ DISTANCE_COUNTERS = (
 )
 
 
-def try_migration(lane, process, source: int, target: int, mechanism: Mechanism, k: int) -> bool:
+def try_migration(lane, process, place, mechanism: Mechanism, k: int, is_later: bool = False) -> bool:
     """Check a candidate; if it passes, charge it. The caller moves it between queues.
 
-    k is the number of processes that would run before it at the source.
+    `place` is (source, target); k is the number of processes that would run before it at the source;
+    a later one of a batch costs less.
     """
+    source, target = place
+    share_q16 = nearest(lane.cost.batch_share * 65536) if is_later else WHOLE_Q16
     lane.count("migration_attempt_count")
-    reason = denial(lane, process, source, target, k)
+    verdict = weigh(lane, process, place, k, share_q16)
+    reason = denial(lane, process, source, target)
+    if reason is None and not verdict.is_passed:
+        reason = Denial.BENEFIT
+    write_down(lane, process, place, mechanism, PASSED if reason is None else reason, verdict, k)
     if reason is not None:
         lane.count("denied_" + reason.name.lower())
         lane.note(LogCode.DENY, target, process, source, reason)
         return False
-    migrate(lane, process, source, target, mechanism)
+    charge_limits(lane, process, source, target)
+    expected_ns = k * lane.cores[source].mean_slice_ns
+    migrate(lane, process, place, mechanism, verdict.benefit, expected_ns, share_q16)
     return True
 
 
-def denial(lane, process, source: int, target: int, k: int) -> Denial | None:
-    """Give the first reason against a migration."""
+def force_move(lane, process, source: int, target: int, mechanism: Mechanism) -> None:
+    """Do a migration that nobody asks whether it is worth it. The caller moves it between queues."""
+    verdict = weigh(lane, process, (source, target), 0)
+    write_down(lane, process, (source, target), mechanism, FORCED, verdict, 0)
+    migrate(lane, process, (source, target), mechanism, 0, 0, WHOLE_Q16)
+
+
+def write_down(lane, process, place, mechanism, outcome: int, verdict: Verdict, k: int) -> None:
+    """Append a row to the log of decisions."""
+    source, target = place
+    row = (lane.now, process.slot, process.kind.index, source, target, mechanism, outcome)
+    numbers = (verdict.benefit, verdict.cost, verdict.factor_q16, k, lane.cores[target].load())
+    lane.decisions.append(tuple(int(x) for x in row + numbers))
+
+
+def denial(lane, process, source: int, target: int) -> Denial | None:
+    """Give the first reason against a migration but its benefit."""
     now, capacity = lane.now, lane.simulation.queue_capacity
-    if not process.may_run_on(target):
+    node = lane.machine.node[lane.cores[target].hw]
+    if not lane.is_available(target):
+        return Denial.OFFLINE
+    if not lane.may_run(process, target):
         return Denial.MASK
     if capacity is not None and lane.cores[target].queue_length() >= capacity:
         return Denial.CAPACITY
+    if process.home not in (-1, node) and not lane.memory.has_room(node, process.working_set_bytes):
+        return Denial.MEMORY
     if not lane.process_limits.allows(process, now):
         return Denial.PROCESS_LIMIT
+    if lane.policy.limits.process.forbid_return and is_return(lane, process, target):
+        return Denial.RETURN
     ends = (lane.cores[source], lane.cores[target])
     if not all(lane.core_window.allows(core.migration_times, now) for core in ends):
         return Denial.CORE_LIMIT
@@ -46,58 +81,47 @@ def denial(lane, process, source: int, target: int, k: int) -> Denial | None:
         return Denial.STORM
     if not lane.bucket.has_token(now):
         return Denial.BURST
-    if not is_worth_it(lane, process, source, target, k):
-        return Denial.BENEFIT
     return None
 
 
-def is_worth_it(lane, process, source: int, target: int, k: int) -> bool:
-    """Tell whether benefit > cost x factor."""
-    decision = lane.policy.decision
-    if decision.rule == "always":
-        return True
-    if lane.factor_q16 == INFINITE:
-        return False
-    by_class = (
-        decision.same_core_factor,
-        decision.same_cluster_factor,
-        decision.same_node_factor,
-        decision.other_node_factor,
-    )
-    class_q16 = nearest(by_class[lane.machine.distance(source, target)] * 65536)
-    cost = estimate(lane, process, source, target).cycles(lane.machine.mhz[target])
-    factor_q16 = (lane.factor_q16 * class_q16) >> 16
-    return (benefit_cycles(lane, process, source, target, k) << 16) > cost * factor_q16
+def is_return(lane, process, target: int) -> bool:
+    """Tell whether a migration goes back to where the process was not long ago."""
+    since_ns = lane.now - process.last_migration_ns
+    window_ns = lane.policy.limits.process.return_window_ns
+    return process.migration_count > 0 and target == process.left and since_ns < window_ns
 
 
-def benefit_cycles(lane, process, source: int, target: int, k: int) -> int:
-    """Give the waiting saved, the speed gained and the preference met, in cycles of the target."""
-    here, there = lane.cores[source], lane.cores[target]
-    ahead = k * here.mean_slice_ns - there.load() * there.mean_slice_ns
-    faster_q20 = lane.nspr(process, source) - lane.nspr(process, target)
-    gain_ns = ahead + ((process.kind.expected_reds * faster_q20) >> 20)
-    benefit = gain_ns * lane.machine.mhz[target] // 1000
-    if process.kind.affinity == "preferred":
-        enters = (target in process.kind.mask) - (source in process.kind.mask)
-        benefit += enters * lane.policy.decision.preferred_bonus_cycles
-    return benefit
-
-
-def migrate(lane, process, source: int, target: int, mechanism: Mechanism) -> None:
-    """Charge limits and costs of a migration that passed, and count it."""
-    now = lane.now
-    process.migration_count += 1
-    process.migration_times.append(now)
+def charge_limits(lane, process, source: int, target: int) -> None:
+    """Let the rate limits see a migration that passed."""
+    process.migration_times.append(lane.now)
     for core in (source, target):
-        lane.cores[core].migration_times.append(now)
-    lane.system_times.append(now)
+        lane.cores[core].migration_times.append(lane.now)
+    lane.system_times.append(lane.now)
     lane.bucket.take()
-    if lane.storm.note(now):
+    if lane.storm.note(lane.now):
         lane.count("storm_count")
-    mhz = lane.machine.mhz[target]
-    lane.count("estimated_cycles", estimate(lane, process, source, target).cycles(mhz))
-    lane.count("realised_cycles", charge(lane, process, source, target))
+
+
+def migrate(lane, process, place, mechanism, benefit: int, expected_ns: int, share_q16: int) -> None:
+    """Charge the cost of a migration, and count it."""
+    source, target = place
+    settle(lane, process)
+    lane.count("return_count", is_return(lane, process, target))
+    hw = lane.cores[target].hw
+    speed_q20 = lane.nspr(process, source) - lane.nspr(process, target)
+    cycles = estimate(lane, process, source, target, share_q16).cycles(lane.machine.mhz[hw])
+    lane.count("estimated_cycles", cycles)
+    lane.count("estimated_benefit_cycles", benefit)
+    charged = charge(lane, process, source, target, share_q16)
+    lane.count("realised_cycles", charged.cycles)
+    process.move = Move(lane.now, charged.length_ns, expected_ns, speed_q20)
+    process.migration_count += 1
+    process.last_migration_ns, process.left = lane.now, source
+    if process.affinity.type == "dynamic":
+        process.affinity = replace(process.affinity, preferred_core=hw)
+    if mechanism == Mechanism.AFFINITY:
+        process.is_marked = False
     lane.count("migration_count")
     lane.count("migrations_" + mechanism.name.lower())
-    lane.count(DISTANCE_COUNTERS[lane.machine.distance(source, target)])
+    lane.count(DISTANCE_COUNTERS[lane.distance(source, target)])
     lane.note(LogCode.MIGRATE, target, process, source, mechanism)

@@ -6,7 +6,7 @@ from tests.reference.numbers import below
 
 def start_core(lane, kind, number: int) -> int:
     """Give the start core of a process without a parent."""
-    n = lane.machine.num_cores
+    n = len(lane.cores)
     if kind.start == "spread":
         return number % n
     if kind.start == "first":
@@ -17,26 +17,28 @@ def start_core(lane, kind, number: int) -> int:
 def place_new(lane, process, reference: int) -> int:
     """Give the core of a new process; reference = its parent's core or its start core."""
     rule = lane.policy.placement.spawn if lane.policy.migrate else "parent"
-    return allowed_from(lane, process, propose(lane, process, rule, reference))
+    return fit(lane, process, propose(lane, process, rule, reference))
 
 
-def place_woken(lane, process) -> int:
+def propose_woken(lane, process) -> int:
     """Give the core proposed for a process that wakes up."""
-    rule = lane.policy.placement.wake if lane.policy.migrate else "last"
-    return allowed_from(lane, process, propose(lane, process, rule, process.core))
+    may_leave = lane.policy.migrate and lane.policy.triggers.blocking
+    return propose(lane, process, lane.policy.placement.wake if may_leave else "last", process.core)
 
 
 def propose(lane, process, rule: str, reference: int) -> int:
     """Apply one rule of placement."""
-    n = lane.machine.num_cores
+    n = len(lane.cores)
     match rule:
         case "last" | "parent":
             return reference
+        case "preferred":
+            return preferred(lane, process, reference)
         case "round_robin":
             lane.round_robin_count += 1
-            return (lane.round_robin_count - 1) % n
+            return allowed_from(lane, process, (lane.round_robin_count - 1) % n)
         case "random":
-            return below(lane.draw_policy("placement"), n)
+            return allowed_from(lane, process, below(lane.draw_policy("placement"), n))
         case "best_of":
             choices = range(lane.policy.placement.choices)
             drawn = [below(lane.draw_policy("placement"), n) for _ in choices]
@@ -45,25 +47,49 @@ def propose(lane, process, rule: str, reference: int) -> int:
         case "least_loaded":
             return least_loaded(lane, process, reference, range(n))
         case "numa_local":
-            node = process.home if process.home >= 0 else lane.machine.node[reference]
-            local = [core for core in range(n) if lane.machine.node[core] == node]
-            if not any(process.may_run_on(core) for core in local):
-                local = range(n)
-            return least_loaded(lane, process, reference, local)
+            near = neighbourhood(lane, process, reference)
+            return least_loaded(lane, process, reference, near)
     raise ValueError(rule)
 
 
+def preferred(lane, process, reference: int) -> int:
+    """Give the first scheduler on the preferred core, unless it is busier than the last core."""
+    standing = lane.standing_on(process.affinity.preferred_core)
+    if standing and standing[0].load() <= lane.cores[reference].load():
+        return standing[0].index
+    return reference
+
+
+def neighbourhood(lane, process, reference: int) -> list[int]:
+    """List the cores of the home node; on a machine of one node, those of the reference's cluster."""
+    machine, hw = lane.machine, lane.cores[reference].hw
+    ids, wanted = machine.node, process.home if process.home >= 0 else machine.node[hw]
+    if machine.num_nodes == 1:
+        ids, wanted = machine.cluster, machine.cluster[hw]
+    return [core.index for core in lane.cores if ids[core.hw] == wanted]
+
+
 def least_loaded(lane, process, reference: int, among) -> int:
-    """Give the nearest idle core, else the nearest with the least load, of those allowed."""
-    order = [reference, *lane.machine.order[reference]]
-    able = [core for core in order if core in among and process.may_run_on(core)]
+    """Give the nearest idle core, else the nearest with the least load, of those that can take it."""
+    order = [reference, *lane.order(reference)]
+    everywhere = [core for core in order if lane.is_available(core) and lane.may_run(process, core)]
+    able = [core for core in everywhere if core in among] or everywhere
     for core in able:
         if lane.cores[core].state == CoreState.IDLE:
             return core
-    return min(able, key=lambda core: lane.cores[core].load())
+    return min(able, key=lambda core: lane.cores[core].load(), default=reference)
 
 
 def allowed_from(lane, process, core: int) -> int:
     """Give the core itself if the process may run there, else the nearest where it may."""
-    order = [core, *lane.machine.order[core]]
-    return next(other for other in order if process.may_run_on(other))
+    order = [core, *lane.order(core)]
+    return next((other for other in order if lane.may_run(process, other)), core)
+
+
+def fit(lane, process, proposal: int) -> int:
+    """Give the nearest core that can take a process, else the nearest where it may at least wait."""
+    order = [proposal, *lane.order(proposal)]
+    for core in order:
+        if lane.is_available(core) and lane.may_run(process, core):
+            return core
+    return allowed_from(lane, process, proposal)

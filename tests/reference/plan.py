@@ -11,6 +11,17 @@ from tests.reference.numbers import distribution_mean, nearest
 
 LOW_SKIP = 8
 LEVEL = {"max": 0, "high": 1, "normal": 2, "low": 2}
+WAITS = {"block", "receive", "call"}
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """Where a process may or would rather run; the mask holds hardware cores."""
+
+    type: str = "none"
+    mask: frozenset[int] = frozenset()
+    preferred_core: int | None = None
+    max_migrations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -24,16 +35,28 @@ class ClassPlan:
     group_size: int
     level: int
     skip: int
-    affinity: str
-    mask: frozenset[int]
-    working_set_bytes: int
-    intensity: float
-    density_q16: int
-    overlap: float
+    affinity: Affinity | None  # at first; None: inherit
+    memory: Any  # sim.Memory
     expected_reds: int
+    is_cpu_bound: bool
     program: tuple[Any, ...]
     arrival: Any  # sim.Arrival
     rate_per_s: float
+
+    @property
+    def intensity(self) -> float:
+        """Give the share of run time that waits for memory."""
+        return self.memory.intensity
+
+    @property
+    def density_q16(self) -> int:
+        """Give the cache lines touched a reduction."""
+        return nearest(self.memory.lines_per_reduction * 65536)
+
+    @property
+    def old_q16(self) -> int:
+        """Give the share of accesses that go to the old heap."""
+        return nearest(self.memory.old_share * 65536)
 
 
 @dataclass(frozen=True)
@@ -69,17 +92,32 @@ def plan_class(index: int, spec, workload, machine: Machine) -> ClassPlan:
         group_size=spec.group_size,
         level=LEVEL[spec.priority],
         skip=LOW_SKIP if spec.priority == "low" else 1,
-        affinity=spec.affinity.type,
-        mask=parse_cores(spec.affinity.cores, machine),
-        working_set_bytes=spec.memory.working_set_bytes,
-        intensity=spec.memory.intensity,
-        density_q16=nearest(spec.memory.lines_per_reduction * 65536),
-        overlap=spec.memory.overlap,
+        affinity=plan_affinity(spec.affinity, machine),
+        memory=spec.memory,
         expected_reds=max(1, nearest(mean)),
+        is_cpu_bound=is_cpu_bound(spec, workload.ns_per_reduction),
         program=spec.program,
         arrival=spec.arrival,
         rate_per_s=arrival_rate(spec, workload.classes, workload.ns_per_reduction, machine),
     )
+
+
+def plan_affinity(spec, machine: Machine) -> Affinity | None:
+    """Resolve an affinity; None: inherit."""
+    if spec.type == "inherit":
+        return None
+    return Affinity(spec.type, parse_cores(spec.cores, machine), spec.preferred_core, spec.max_migrations)
+
+
+def is_cpu_bound(spec, ns_per_reduction: float) -> bool:
+    """Tell whether a class is CPU-bound: as it says, or by its program (§8)."""
+    if spec.bound != "auto":
+        return spec.bound == "cpu"
+    if not any(step.op in WAITS for step in spec.program):
+        return True
+    runs = [distribution_mean(step.draw) for step in spec.program if step.op == "run"]
+    blocks = [distribution_mean(step.draw) for step in spec.program if step.op == "block"]
+    return bool(blocks) and sum(runs) * ns_per_reduction >= sum(blocks)
 
 
 def demand_reds(spec, classes, above: tuple[str, ...]) -> float:
@@ -115,8 +153,13 @@ def plan_replay(workload, machine: Machine) -> tuple[list[ClassPlan], ReplayPlan
     columns = (trace.process, trace.op, trace.value, trace.peer)
     for process, *row in zip(*(column.tolist() for column in columns), strict=True):
         rows[process].append(tuple(row))
-    runs = [value for own in rows for op, value, _ in own if op == ReplayOp.RUN]
-    mean = sum(runs) / len(runs) / trace.ns_per_reduction if runs else 1.0
+    runs = [
+        replay_reds(value, trace.ns_per_reduction)
+        for own in rows
+        for op, value, _ in own
+        if op == ReplayOp.RUN
+    ]
+    mean = sum(runs) / len(runs) if runs else 1.0
     single = ClassPlan(
         index=0,
         name=workload.name,
@@ -125,13 +168,10 @@ def plan_replay(workload, machine: Machine) -> tuple[list[ClassPlan], ReplayPlan
         group_size=1,
         level=LEVEL["normal"],
         skip=1,
-        affinity=workload.affinity.type,
-        mask=parse_cores(workload.affinity.cores, machine),
-        working_set_bytes=0,
-        intensity=workload.memory.intensity,
-        density_q16=nearest(workload.memory.lines_per_reduction * 65536),
-        overlap=workload.memory.overlap,
+        affinity=plan_affinity(workload.affinity, machine),
+        memory=workload.memory,
         expected_reds=max(1, nearest(mean)),
+        is_cpu_bound=workload.bound == "cpu",
         program=(),
         arrival=sim.Arrival(),
         rate_per_s=0.0,
@@ -155,7 +195,10 @@ def replay_reds(value_ns: int, ns_per_reduction: float) -> int:
 
 
 def parse_cores(text: str | None, machine: Machine) -> frozenset[int]:
-    """Read a list such as "0-3,8", "type:P", "node:0"; None is every core."""
+    """Read a list such as "0-3,8", "type:P", "node:0"; None is every core.
+
+    What the machine has not got is left out.
+    """
     every = range(machine.num_cores)
     if text is None:
         return frozenset(every)
@@ -171,4 +214,4 @@ def parse_cores(text: str | None, machine: Machine) -> frozenset[int]:
         else:
             ids = {"node": machine.node, "cluster": machine.cluster, "package": machine.package}
             chosen.update(core for core in every if ids[what][core] == int(which))
-    return frozenset(chosen)
+    return frozenset(chosen & set(every))

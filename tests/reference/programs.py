@@ -48,10 +48,15 @@ def random_memory(rng: Random) -> sim.Memory:
 
 
 def random_affinity(rng: Random, topology) -> sim.Affinity:
-    """Make a mask, written in one of the ways it can be."""
-    kind = rng.choice(("none", "none", "none", "preferred", "strict"))
-    if kind == "none":
-        return sim.Affinity()
+    """Make a mask, or none."""
+    kind = rng.choice(("inherit", "none", "none", "preferred", "strict"))
+    if kind in ("inherit", "none"):
+        return sim.Affinity(type=kind)
+    return sim.Affinity(type=kind, cores=random_cores(rng, topology))
+
+
+def random_cores(rng: Random, topology) -> str:
+    """Make a set of hardware cores, written in one of the ways it can be."""
     n = topology.num_cores
     first = rng.randrange(n)
     texts = [
@@ -63,7 +68,7 @@ def random_affinity(rng: Random, topology) -> sim.Affinity:
         f"package:{int(topology.core_package[first])}",
         "type:" + topology.core_type_names[int(topology.core_type[first])],
     ]
-    return sim.Affinity(type=kind, cores=rng.choice(texts))
+    return rng.choice(texts)
 
 
 def random_arrival(rng: Random) -> sim.Arrival:
@@ -91,7 +96,7 @@ def make_class(rng: Random, topology, name: str, program: list, **fields) -> sim
 
 def random_classes(rng: Random, topology) -> tuple[sim.ProcessClass, ...]:
     """Make 1 to 4 classes of one of the shapes below."""
-    shapes = (crowd, independent, servers, ring, groups, forks, random_programs, random_programs)
+    shapes = (crowd, crowd, independent, servers, ring, groups, forks, random_programs, random_programs)
     return tuple(rng.choice(shapes)(rng, topology))
 
 

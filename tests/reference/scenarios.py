@@ -1,6 +1,7 @@
 """Random small configurations: every part of the model, in sizes that a person can read."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 import sim
 from sim.topology.model import Topology
 from sim.workload.replay import NO_PEER
+from tests.reference.features import PARTS
 from tests.reference.programs import random_affinity, random_classes, random_memory
 from tests.reference.traces import random_trace
 
@@ -28,6 +30,8 @@ class Scenario:
     simulation: sim.Simulation
     seed: int
     replicate: int
+    binding: sim.Binding = sim.Binding()
+    timeline: sim.Timeline = sim.Timeline()
 
     def as_yaml(self) -> str:
         """Write the whole configuration down, for a report."""
@@ -45,13 +49,18 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def random_scenario(seed: int, replay: bool | None = None) -> Scenario:
-    """Make the scenario that belongs to a seed; about one in five is a replay."""
+def random_scenario(seed: int, replay: bool | None = None, parts: Iterable[str] = PARTS) -> Scenario:
+    """Make the scenario that belongs to a seed; about one in five is a replay.
+
+    `parts` says which groups of features are drawn too, each by itself: what the others draw does
+    not depend on it. One scenario in three has the default binding and no timeline in any case, and
+    one in six a timeline but the default binding.
+    """
     rng = Random(seed)
     topology = random_topology(rng)
     is_replay = rng.random() < 0.2 if replay is None else replay
     workload = random_replay(rng, topology) if is_replay else random_workload(rng, topology)
-    return Scenario(
+    scenario = Scenario(
         topology,
         workload,
         random_policy(rng),
@@ -60,6 +69,11 @@ def random_scenario(seed: int, replay: bool | None = None) -> Scenario:
         rng.randrange(1000),
         rng.randrange(10),
     )
+    left_out = {0: ("binding", "timeline"), 1: ("binding",), 3: ("binding", "timeline")}.get(seed % 6, ())
+    for name, add in PARTS.items():
+        if name in parts and name not in left_out:
+            scenario = add(Random(f"{seed} {name}"), scenario)
+    return scenario
 
 
 def random_topology(rng: Random) -> Topology:
@@ -67,7 +81,7 @@ def random_topology(rng: Random) -> Topology:
     places = [(0, 0, 0)]  # node, cluster, physical core
     # Sets of cores are words of 64 bits in the kernel: now and then there are more cores.
     others = rng.choice((63, 64, 66, 130)) if rng.random() < 0.04 else None
-    for _ in range(rng.choice((0, 1, 1, 2, 3, 3, 4, 5, 7)) if others is None else others):
+    for _ in range(rng.choice((0, 1, 2, 3, 3, 4, 5, 7)) if others is None else others):
         node, cluster, smt = places[-1]
         step = rng.random()
         smt += step > 0.25
@@ -174,7 +188,7 @@ def random_policy(rng: Random) -> sim.Policy:
         balancing=balancing,
         decision=random_decision(rng),
         adaptive=adaptive,
-        limits=random_limits(rng) if rng.random() < 0.5 else sim.Limits(),
+        limits=random_limits(rng) if rng.random() < 0.3 else sim.Limits(),
     )
 
 
@@ -194,7 +208,7 @@ def random_limits(rng: Random) -> sim.Limits:
     """Make rate limits, each off about half of the time."""
     return sim.Limits(
         process=sim.ProcessLimit(
-            max_migrations=rng.choice((None, None, 0, 1, 3, 16)),
+            max_migrations=rng.choice((None, None, None, 0, 2, 5, 16)),
             window_ns=rng.choice((None, 5_000, 50_000)),
             min_interval_ns=rng.choice((0, 0, 2_000)),
         ),
@@ -213,7 +227,7 @@ def random_limits(rng: Random) -> sim.Limits:
 def random_rate(rng: Random) -> sim.RateLimit:
     """Make a rate limit whose window holds 0 to some 10 migrations."""
     return sim.RateLimit(
-        rate_per_s=rng.choice((None, None, 0.0, 3e4, 1e5, 7.7e5)),
+        rate_per_s=rng.choice((None, None, None, 0.0, 3e4, 1e5, 7.7e5)),
         window_ns=rng.choice((1, 10_000, 33_333)),
     )
 
@@ -255,7 +269,7 @@ def random_simulation(rng: Random, present: int) -> sim.Simulation:
         warmup_ns=rng.choice((0, 0, 20_000, 50_000)),
         window_ns=rng.choice((50_000, 10_000, 7_777)),
         quantum_reds=rng.choice((0, 50, 200, 1000, 4000)),
-        queue_capacity=rng.choice((None, None, 1, 3)),
+        queue_capacity=rng.choice((None, None, None, 1, 3)),
         max_processes=max(present, rng.choice((100, 60, 12))),
         max_events=rng.choice((3000, 3000, 3000, 500)),
     )

@@ -3,11 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import sim
+from tests.reference.affinity import count_stranded
+from tests.reference.arrivals import set_arrival
 from tests.reference.balancing import adjust, balance
-from tests.reference.births import arrive, create_closed, create_copies, set_arrival, wake
+from tests.reference.births import arrive, create_closed, create_copies, wake
 from tests.reference.codes import NONE, CoreState, EventKind, LogCode
 from tests.reference.lane import Lane, make_lane
+from tests.reference.rebinding import rebinding_pass
 from tests.reference.slices import dispatch, handle_core
+from tests.reference.timeline import handle_change, set_changes
 
 
 @dataclass(frozen=True)
@@ -15,13 +20,17 @@ class ReferenceResult:
     """What a lane did."""
 
     log: list[tuple[int, int, int, int, int, int]]  # time_ns, code, core, process, a, b
+    decisions: list[tuple[int, ...]]  # rows of §8's log of decisions
     counters: dict[str, int]
     histograms: dict[str, dict[int, int]]  # sojourn, waiting (ns) and slowdown (1/1024), by bucket
     sums: dict[str, int]  # of the values in each histogram
-    busy_ns: list[int]  # (core,)
+    busy_ns: list[int]  # (scheduler,)
+    hardware_busy_ns: list[int]  # (hardware core,)
+    energy_pj: list[int]  # (hardware core,)
     jain_values: dict[str, list[float]]  # load_balance, queue_balance: one a window with load
     end_ns: int
     status: str  # HORIZON, EVENT_LIMIT, STUCK
+    exhausted: set[str]  # names of the status bits of what ran out
 
 
 def simulate_reference(
@@ -34,9 +43,13 @@ def simulate_reference(
     replicate: int,
     log: bool = True,
     check: Callable[[Lane], None] | None = None,
+    binding: sim.Binding | None = None,
+    timeline: sim.Timeline | None = None,
 ) -> ReferenceResult:
     """Simulate one lane; `check` is called with the lane after each event."""
-    lane = make_lane(topology, workload, policy, cost, simulation, seed, replicate, log)
+    more = (binding or sim.Binding(), timeline or sim.Timeline())
+    lane = make_lane(topology, workload, policy, cost, simulation, seed, replicate, *more)
+    lane.has_log = log
     begin(lane)
     if check is not None:
         check(lane)
@@ -48,13 +61,17 @@ def simulate_reference(
     measure = lane.measure
     return ReferenceResult(
         log=lane.log_entries,
+        decisions=lane.decisions,
         counters=dict(measure.counters),
         histograms={name: dict(bins) for name, bins in measure.histograms.items()},
         sums=dict(measure.sums),
         busy_ns=measure.busy_ns,
+        hardware_busy_ns=lane.meter.busy_ns,
+        energy_pj=lane.meter.energy_pj,
         jain_values=measure.jain_values,
         end_ns=lane.now,
         status=lane.status,
+        exhausted=lane.exhausted,
     )
 
 
@@ -67,21 +84,27 @@ def begin(lane: Lane) -> None:
     for kind in lane.classes:
         if kind.arrival.kind != "none":
             set_arrival(lane, kind)
+    set_changes(lane)
     pending, policy = lane.pending, lane.policy
-    if policy.balancing.period_ns > 0 and policy.migrate:
+    if lane.is_balancing:
         pending.set(EventKind.BALANCE, 0, policy.balancing.period_ns)
     if policy.adaptive.mode != "off" and policy.migrate:
         pending.set(EventKind.ADJUST, 0, policy.adaptive.period_ns)
+    is_loose = any(not core.is_pinned for core in lane.cores)
+    is_loose |= any(change.op == "unbind" for change in lane.timeline.changes)
+    if lane.binding.period_ns > 0 and is_loose:
+        pending.set(EventKind.REBIND, 0, lane.binding.period_ns)
     pending.set(EventKind.WINDOW, 0, lane.simulation.warmup_ns)
-    drain(lane)
+    settle_down(lane)
 
 
-def drain(lane: Lane) -> None:
-    """Dispatch the cores on the ready list, first in, first out."""
+def settle_down(lane: Lane) -> None:
+    """Dispatch the cores on the ready list, first in, first out, and look who is stranded then."""
     while lane.ready_list and not lane.status:
         core = lane.ready_list.popleft()
         assert core.state == CoreState.PENDING
         dispatch(lane, core)
+    count_stranded(lane)
 
 
 def is_next(lane: Lane) -> bool:
@@ -96,14 +119,24 @@ def is_next(lane: Lane) -> bool:
     return not lane.status
 
 
+def advance(lane: Lane, time_ns: int) -> None:
+    """Let time pass in which nothing changes."""
+    elapsed_ns = time_ns - lane.now
+    lane.measure.advance(lane.cores, elapsed_ns)
+    lane.meter.advance(lane.cores, lane.hardware, elapsed_ns)
+    lane.count("stranded_ns", len(lane.stranded) * elapsed_ns)
+    lane.now = time_ns
+
+
 def handle_event(lane: Lane) -> None:
     """Handle the least event and all dispatches that it causes."""
     time_ns, kind, index = lane.pending.pop()
-    lane.measure.advance(lane.cores, time_ns - lane.now)
-    lane.now = time_ns
+    advance(lane, time_ns)
     lane.handled_count += 1
     lane.count("event_count")
     match kind:
+        case EventKind.TIMELINE:
+            handle_change(lane, index)
         case EventKind.TIMER:
             wake(lane, lane.slots[index])
         case EventKind.ARRIVAL:
@@ -114,17 +147,20 @@ def handle_event(lane: Lane) -> None:
             balance(lane)
         case EventKind.ADJUST:
             adjust(lane)
+        case EventKind.REBIND:
+            rebinding_pass(lane)
         case EventKind.WINDOW:
             end_window(lane)
-    drain(lane)
+    settle_down(lane)
 
 
 def end_window(lane: Lane) -> None:
     """Begin to measure at the end of the warm-up; afterwards, end a metric window."""
     if lane.window_count == 0:
         lane.measure.reset()
+        lane.meter.reset()
     else:
-        lane.measure.end_window()
+        lane.measure.end_window(lane.cores, lane.simulation.window_ns)
     lane.note(LogCode.WINDOW, NONE, None, lane.window_count)
     lane.window_count += 1
     lane.pending.set(EventKind.WINDOW, 0, lane.now + lane.simulation.window_ns)
@@ -133,5 +169,4 @@ def end_window(lane: Lane) -> None:
 def finish(lane: Lane) -> None:
     """Account for the time between the last event and the horizon."""
     if lane.status == "HORIZON":
-        lane.measure.advance(lane.cores, lane.simulation.horizon_ns - lane.now)
-        lane.now = lane.simulation.horizon_ns
+        advance(lane, lane.simulation.horizon_ns)

@@ -1,11 +1,16 @@
-"""Dispatch, slices and segments of a core (DESIGN §4)."""
+"""Dispatch and slices of a core (DESIGN §4)."""
 
-from tests.reference.codes import LEVELS, CoreState, EventKind, LogCode, ProcessState
-from tests.reference.cost import refill_of_segment, touch
-from tests.reference.machine import work_ns
-from tests.reference.process import Segment
+from tests.reference.codes import LEVELS, NONE, CoreState, EventKind, LogCode, ProcessState
+from tests.reference.cost import follow
+from tests.reference.faults import go_offline
+from tests.reference.memory import allocate
+from tests.reference.rebinding import rebind
+from tests.reference.settle import settle
+from tests.reference.sharing import pass_on, release, take_hardware
+from tests.reference.slice_end import end_segment, end_slice, preempt, start_segment
 from tests.reference.stealing import steal
 from tests.reference.steps import Next, execute
+from tests.reference.warmth import touch
 
 STEPS_MAX = 100_000
 
@@ -14,7 +19,7 @@ def handle_core(lane, core) -> None:
     """Handle a core's event: its segment ends, it has woken, or it polls."""
     if core.state == CoreState.RUNNING:
         end_segment(lane, core)
-        if proceed(lane, core):
+        if proceed(lane, core) or not may_go_on(lane, core):
             return
     dispatch(lane, core)
 
@@ -23,6 +28,8 @@ def dispatch(lane, core) -> None:
     """Let a core choose and start a process, until one runs for some time or none is left."""
     while not lane.status:
         core.state = CoreState.PENDING
+        if not take_hardware(lane, core):
+            return
         process = take_queued(core)
         if process is None and lane.is_stealing:
             process = steal(lane, core)
@@ -30,21 +37,43 @@ def dispatch(lane, core) -> None:
             go_idle(lane, core)
             return
         start_slice(lane, core, process)
-        if proceed(lane, core):
+        if proceed(lane, core) or not may_go_on(lane, core):
             return
 
 
+def may_go_on(lane, core) -> bool:
+    """After a slice: re-bind, go offline or pass the core on; tell whether to dispatch at once."""
+    place = lane.hardware[core.hw]
+    if place.is_draining and not any(other.state == CoreState.RUNNING for other in lane.standing_on(core.hw)):
+        place.is_online = place.is_draining = False
+    wanted, core.wanted_hw = core.wanted_hw, NONE
+    if wanted != NONE and lane.hardware[wanted].is_open:
+        rebind(lane, core, wanted)
+        return True
+    if not place.is_open:
+        go_offline(lane, core)
+        return False
+    return not pass_on(lane, core)
+
+
 def take_queued(core):
-    """Take the next process of a core's queues; low ones are passed over seven times."""
+    """Take the next process of a core's queues; low ones are passed over seven times.
+
+    Strict processes that must not run here are not looked at.
+    """
     for level, queue in zip(LEVELS, core.queues, strict=True):
-        if not queue:
+        able = [process for process in queue if process.may_run_on(core.hw)]
+        if not able:
             continue
         while level == "normal":
-            queue[0].skip -= 1
-            if queue[0].skip <= 0 or len(queue) == 1:
+            able[0].skip -= 1
+            if able[0].skip <= 0 or len(able) == 1:
                 break
-            queue.rotate(-1)
-        return queue.popleft()
+            queue.remove(able[0])
+            queue.append(able[0])
+            able = [*able[1:], able[0]]
+        queue.remove(able[0])
+        return able[0]
     return None
 
 
@@ -55,6 +84,7 @@ def go_idle(lane, core) -> None:
     poll_ns = lane.policy.stealing.poll_ns
     if poll_ns > 0 and lane.is_stealing:
         lane.pending.set(EventKind.CORE, core.index, lane.now + poll_ns)
+    release(lane, core)
 
 
 def start_slice(lane, core, process) -> None:
@@ -64,13 +94,15 @@ def start_slice(lane, core, process) -> None:
     core.slice_start_ns = lane.now
     core.budget = lane.simulation.quantum_reds or None
     core.owed_direct_ns, process.debt_ns = process.debt_ns, 0
-    core.owed_other_ns = 0
+    core.owed_other_ns, core.debt_ns = core.debt_ns, 0
     if core.last_process is not process:
-        cycles = lane.cost.dispatch_cycles
-        core.owed_other_ns = lane.machine.cycles_to_ns(cycles, core.index)
-    touch(lane, core, process)
+        core.owed_other_ns += lane.machine.cycles_to_ns(lane.cost.dispatch_cycles, core.hw)
     if process.home < 0:
-        process.home = lane.machine.node[core.index]
+        allocate(lane, process, lane.machine.node[core.hw])
+    follow(lane, process, core.hw)
+    touch(lane, core, process)
+    if process.move is not None and process.move.dispatch_ns is None:
+        process.move.dispatch_ns = lane.now
     waiting_ns = lane.now - process.ready_ns
     process.waiting_ns += waiting_ns
     lane.count("dispatch_count")
@@ -96,63 +128,9 @@ def proceed(lane, core) -> bool:
                 start_segment(lane, core, 0)
                 return True
             case Next.END:
+                settle(lane, process)
                 lane.measure.end_activation(process, lane.now)
                 end_slice(lane, core)
                 return False
     lane.status = "STUCK"
     return True
-
-
-def preempt(lane, core) -> None:
-    """Take the running process off its core, to the tail of its queue there."""
-    process = core.running
-    lane.count("preemption_count")
-    lane.note(LogCode.PREEMPT, core.index, process, process.remaining)
-    end_slice(lane, core)
-    process.ready_ns = lane.now
-    lane.enqueue(process, core)
-
-
-def end_slice(lane, core) -> None:
-    """Keep what later decisions ask about a slice."""
-    process = core.running
-    length_ns, mean = lane.now - core.slice_start_ns, core.mean_slice_ns
-    core.mean_slice_ns = length_ns if mean == 0 else mean + ((length_ns - mean) >> 3)
-    core.last_process = process
-    process.last_core = core.index
-    core.running = None
-    core.state = CoreState.PENDING
-
-
-def start_segment(lane, core, reds: int) -> None:
-    """Start a segment: what is owed, cache lines, and the work itself."""
-    process, machine = core.running, lane.machine
-    lines = refill_of_segment(process, reds)
-    refill_ns = (lines * process.refill_price_q10) >> 10
-    work = work_ns(reds, lane.nspr(process, core.index))
-    length_ns = core.owed_ns + refill_ns + work
-    core.segment = Segment(
-        start_ns=lane.now,
-        reds=reds,
-        length_ns=length_ns,
-        direct_ns=core.owed_direct_ns,
-        refill_lines=lines,
-        refill_ns=refill_ns,
-        remote_ns=work - work_ns(reds, machine.base_q20[core.index]),
-        ideal_ns=work_ns(reds, min(machine.base_q20)),
-    )
-    core.owed_direct_ns = core.owed_other_ns = 0
-    lane.pending.set(EventKind.CORE, core.index, lane.now + length_ns)
-    lane.note(LogCode.SEGMENT, core.index, process, reds, length_ns)
-
-
-def end_segment(lane, core) -> None:
-    """Book a segment that has ended."""
-    process, segment = core.running, core.segment
-    core.segment = None
-    process.remaining -= segment.reds
-    if core.budget is not None:
-        core.budget -= segment.reds
-    process.refill_lines -= segment.refill_lines
-    process.ideal_ns += segment.ideal_ns
-    lane.measure.book_segment(segment)

@@ -23,7 +23,7 @@ def steal(lane, thief):
 def victims(lane, thief) -> Iterator:
     """Give the victims to try, in order, at most `attempts`."""
     rule = lane.policy.stealing
-    others = [lane.cores[index] for index in lane.machine.order[thief.index]]
+    others = [lane.cores[index] for index in lane.order(thief.index)]
     if rule.victim == "random":
         for _ in range(rule.attempts):
             drawn = lane.cores[below(lane.draw_policy("victims"), len(lane.cores))]
@@ -51,7 +51,7 @@ def steal_from(lane, thief, victim):
             break
         k = victim.queued().index(process) + 1
         place = (victim.index, thief.index)
-        if not try_migration(lane, process, *place, Mechanism.STEAL, k):
+        if not try_migration(lane, process, place, Mechanism.STEAL, k, is_later=taken > 0):
             continue
         victim.remove(process)
         taken += 1

@@ -3,11 +3,12 @@
 from enum import Enum
 
 from sim.workload.replay import ReplayOp
+from tests.reference.affinity import set_affinity
 from tests.reference.births import spawn
 from tests.reference.codes import NONE, EventKind, LogCode, ProcessState
 from tests.reference.messages import choose_target, reply, send, send_edge
 from tests.reference.numbers import sample
-from tests.reference.plan import replay_reds
+from tests.reference.plan import plan_affinity, replay_reds
 
 
 class Next(Enum):
@@ -34,9 +35,11 @@ def execute(lane, core, process) -> Next:
         case "spawn":
             kind = next(kind for kind in lane.classes if kind.name == step.to)
             for _ in range(step.count):
-                spawn_here(lane, core, process, kind)
+                spawn_here(lane, core, process, kind, affinity=step.affinity)
         case "reply":
             reply(lane, core, process)
+        case "affinity":
+            set_affinity(lane, process, plan_affinity(step.affinity, lane.machine))
         case "receive":
             return receive(lane, core, process, step)
         case "call":
@@ -77,9 +80,9 @@ def execute_row(lane, core, process) -> Next:
     return Next.AGAIN
 
 
-def spawn_here(lane, core, process, kind, trace=None) -> None:
+def spawn_here(lane, core, process, kind, trace=None, affinity: str | None = None) -> None:
     """Create a child; this costs no message."""
-    child = spawn(lane, process, kind, trace)
+    child = spawn(lane, process, kind, trace, affinity)
     lane.note(LogCode.SPAWN, core.index, process, NONE if child is None else child.slot)
 
 
@@ -100,9 +103,8 @@ def call(lane, core, process, step) -> Next:
         process.is_calling, process.is_answered = True, False
         process.call_number += 1
         target = choose_target(lane, process, step)
-        # A call that nobody can answer is over at once.
-        process.is_answered = not lane.is_alive(target)
-        send(lane, core, process, target, process.call_number)
+        if not send(lane, core, process, target, process.call_number):
+            process.is_answered = True  # a call that nobody can answer is over at once
     if not process.is_answered:
         return wait(lane, core, process, ProcessState.CALLING)
     process.is_calling = False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli, simulate, sweep, topology, trace
+from pipeline import cli, compare, simulate, sweep, topology, trace
 
 ROOT = Path(__file__).resolve().parents[3]
 Run = Callable[..., tuple[int, str]]
@@ -77,6 +77,19 @@ BAD = [
     (["sweep.kind=grd"], "sweep.kind = 'grd': must be one of grid", "did you mean grid?"),
     (["policy.threshold_factor=range(0,1000)", "policy.stealing.scan=range(1,1000)"],
      "points from", "give fewer values"),
+    (["binding=dynamc"], "binding = 'dynamc': must be one of dynamic, hybrid,", "did you mean dynamic?"),
+    (["faults=core_failur"], "faults = 'core_failur': must be one of", "did you mean core_failure?"),
+    (["faults=null"], "faults = null: must be the name of an option", "conf/faults"),
+    (["binding.schedulers=2,0"], "binding.schedulers = 0: must be a whole number from 1 to 4096", ""),
+    (["schedulers=2"], "unknown key", "did you mean binding.schedulers?"),
+    (["topology=two_core", "workload=steady", "faults=core_failure", "faults.changes.1.cores='7'"],
+     "faults.changes.1.cores = '7': must be", "cores 0 to 1"),
+    (["topology=single", "workload=steady", "faults=power_saving"], "faults.changes.0.cores = 'cluster:1'", ""),
+    (["topology=two_core", "workload=steady", "faults=rebinding"], "faults.changes.0.core = 3", "0 to 1 here"),
+    (["faults=load_step", "faults.changes.0.process_class=web"], "process_class = 'web'", "a replay has no"),
+    (["faults=core_failure", "faults.changes.5.time_ns=1,2"], "faults.changes.5.time_ns = 1: does not exist", ""),
+    (["faults=core_failure", "faults.changes.0.op=load,bind"], "faults.changes.0", "load"),
+    (["decisions=20"], "decisions = 20: unknown key", ""),
     (["nonsense"], "nonsense: cannot be read", "key=value"),
     (["a=[1"], "a: cannot be read", "key=value"),
     (["=3"], "=3: ", "key=value"),
@@ -107,6 +120,31 @@ def test_errors_are_the_same_with_flags_of_hydra(run: Run, flags: list[str]) -> 
     assert told.startswith("coreshift: ")
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["decisions="], "must be a file ending .csv, .json or .parquet, or a number of rows"),
+        (["decisions=why.txt"], "decisions = 'why.txt': must be a file ending"),
+        (["decisions=-3"], "decisions = '-3': must be a file ending"),
+        (["decisions=0"], "decisions = '0': must be a whole number from 1 to 100000"),
+        (["decisions=no/such/why.csv"], "the folder no/such does not exist"),
+        (["decisions_capacity=9"], "decisions: must be a file ending"),
+        (
+            ["decisions=why.csv", "decisions_capacity=1e3"],
+            "decisions_capacity = '1e3': must be a whole number",
+        ),
+        (["decisions=why.csv", "decisions_capacity=9999999"], "from 1 to 1000000"),
+        (["decisions=5", "decisions_capacity=4"], "raise decisions_capacity"),
+        (["decisions=5", "decisons_capacity=4"], "decisons_capacity = 4: unknown key"),
+    ],
+)
+def test_a_decision_log_that_cannot_be(run: Run, words: list[str], says: str) -> None:
+    code, told = run(simulate.main, *words)
+    assert code == 2
+    assert says in told
+    assert len(told.splitlines()) <= 2
+
+
 def test_a_single_point_takes_no_sweep(run: Run) -> None:
     code, told = run(simulate.main, "policy.threshold_factor=1,2")
     assert (code, "takes one value here" in told, "pipeline.sweep" in told) == (2, True, True)
@@ -125,6 +163,9 @@ def test_a_single_point_takes_no_sweep(run: Run) -> None:
         (trace.main, ["show", "mixed"], "did you mean mixed_s2?"),
         (trace.main, ["import", "/no/such"], "/no/such"),
         (cli.main, ["swep"], "did you mean sweep?"),
+        (compare.main, ["nowhere"], "neither a run folder nor a study"),
+        (compare.main, ["x", "outputs=y", "fromat=csv"], "did you mean format?"),
+        (compare.main, ["x", "format=xml"], "must be table or csv"),
     ],
 )
 def test_small_commands_explain_too(

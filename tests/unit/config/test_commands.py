@@ -20,7 +20,9 @@ def test_simulate_prints_json_and_nothing_else(capsys: pytest.CaptureFixture[str
     told = capsys.readouterr()
     answer = json.loads(told.out)
     assert told.err == ""
-    assert answer["labels"] == {"topology": "two_core", "workload": "steady", "policy": "balanced"}
+    assert answer["labels"] == {
+        "topology": "two_core", "workload": "steady", "policy": "balanced", "binding": "static", "faults": "none",
+    }  # fmt: skip
     assert answer["completed"] == 2
     metric = answer["metrics"]["load_imbalance"]
     assert metric["low"] <= metric["mean"] <= metric["high"]

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import pickle
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import sim
 from pipeline.errors import ConfigError
 from pipeline.schema import Config
 from pipeline.schema_errors import load_config
-from pipeline.schema_spec import MODELS, CostPart, PolicyPart, SimulationPart
+from pipeline.schema_spec import MODELS, BindingPart, CostPart, FaultsPart, PolicyPart, SimulationPart
 
 RUN = {"op": "run", "draw": {"kind": "exponential", "mean": 5}}
 CLASSES = {"kind": "classes", "classes": {"a": {"count": 3, "program": [RUN]}}}
@@ -41,6 +42,8 @@ def changed(path: str, value: object) -> dict[str, Any]:
 def test_defaults_are_those_of_the_specifications() -> None:
     assert PolicyPart().spec() == sim.Policy()
     assert CostPart().spec() == sim.Cost()
+    assert BindingPart().spec() == sim.Binding()
+    assert FaultsPart().spec() == sim.Timeline()
     assert SimulationPart().spec() == sim.Simulation()
 
 
@@ -78,7 +81,97 @@ def test_yaml_off_is_the_word_off() -> None:
     assert load_config(changed("tracking.kind", False)).tracking.kind == "off"
 
 
+WRITTEN = [
+    ("binding.schedulers", 8),
+    ("faults.changes", [{"time_ns": 5, "op": "core_offline", "cores": "0-3,8"}]),
+    ("faults.changes", [{"op": "affinity", "affinity": {"type": "strict", "cores": "type:P"}}]),
+    ("faults.changes", [{"op": "load", "factor": 2, "process_class": "a"}]),
+    ("workload.classes.a.program", [RUN, {"op": "spawn", "to": "a", "affinity": "inherit"}]),
+    ("workload.classes.a.program", [RUN, {"op": "spawn", "to": "a"}]),
+    ("workload.classes.a.program", [RUN, {"op": "affinity", "affinity": {"type": "dynamic"}}]),
+    ("workload.classes.a.affinity", {"type": "preferred", "preferred_core": 2, "max_migrations": 3}),
+    ("workload.classes.a.memory", {"pattern": "streaming", "words_per_reduction": 2}),
+    ("cost.power.frequency_exponent", 1),
+    ("policy.triggers.core_failure", False),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), WRITTEN, ids=[str(value) for _, value in WRITTEN])
+def test_what_is_written_comes_back(path: str, value: object) -> None:
+    config = load_config(changed(path, value))
+    plain = json.loads(json.dumps(config.model_dump(mode="json")))
+    assert load_config(plain) == config
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert config.workload.workload() == load_config(plain).workload.workload()
+    assert config.faults.spec() == load_config(plain).faults.spec()
+
+
+def test_affinity_of_a_step_is_a_group_or_a_word() -> None:
+    steps = [RUN, {"op": "affinity", "affinity": {"type": "strict", "cores": "0"}},
+             {"op": "spawn", "to": "a", "affinity": "none"}]  # fmt: skip
+    program = load_config(changed("workload.classes.a.program", steps)).workload.workload().classes[0].program
+    assert [step.affinity for step in program] == [None, sim.Affinity(type="strict", cores="0"), "none"]
+
+
+CHANGE = "faults.changes.0"
+STEP = "workload.classes.a.program.1.affinity"
+BAD_LISTS = [
+    ([3], f"{CHANGE} = 3: must be a group of settings", ""),
+    ([{"time_ns": 5}], f"{CHANGE}.op: must be given", ""),
+    ([{"op": "core_ofline", "cores": "0"}], f"{CHANGE}.op = 'core_ofline': must be one of", "core_offline?"),
+    ([{"op": "core_offline"}], f"{CHANGE}.cores = null: must be given for op core_offline", ""),
+    ([{"op": "core_offline", "cores": 0}], f"{CHANGE}.cores = 0: must be text", "quotes"),
+    ([{"op": "core_offline", "cores": "0", "mhz": 3}], f"{CHANGE}.mhz = 3: must be left out", ""),
+    ([{"op": "frequency", "cores": "0", "mhz": 0}], f"{CHANGE}.mhz = 0", "from 1 to 100000 MHz"),
+    ([{"op": "load", "factor": -1}], f"{CHANGE}.factor = -1", "from 0.001 to 1000"),
+    ([{"op": "load", "factor": 2, "tim_ns": 3}], f"{CHANGE}.tim_ns = 3: unknown key", "time_ns?"),
+    ([{"op": "affinity", "affinity": "strict"}], f"{CHANGE}.affinity = 'strict'", "a group of settings"),
+    ([{"op": "affinity", "affinity": {"typ": "none"}}], f"{CHANGE}.affinity.typ", "type?"),
+    ([{"op": "affinity", "affinity": {"type": "strict"}}], f"{CHANGE}.affinity.cores", "list of cores"),
+    ([{"op": "affinity", "affinity": {}}], f"{CHANGE}.affinity = (:'type': 'inherit':)", "than inherit"),
+]  # fmt: skip
+BAD_STEPS = [
+    ({"op": "affinity"}, f"{STEP} = null", "Affinity"),
+    ({"op": "affinity", "affinity": "none"}, f"{STEP} = 'none'", "Affinity"),
+    ({"op": "affinity", "affinity": 3}, f"{STEP} = 3: must be text", ""),
+    ({"op": "affinity", "affinity": {"type": "strickt"}}, f"{STEP}.type = 'strickt'", "strict?"),
+    ({"op": "affinity", "affinity": {"type": "strict"}}, f"{STEP}.cores = null", "list of cores"),
+    ({"op": "spawn", "to": "a", "affinity": "parent"}, f"{STEP} = 'parent'", "one of class, inherit, none"),
+    ({"op": "spawn", "to": "a", "affinity": {"type": "none"}}, f"{STEP} = ", "one of class, inherit, none"),
+    ({"op": "send", "to": "a", "affinity": "class"}, f"{STEP} = 'class': must be left out for op send", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says", "hints"),
+    [("faults.changes", value, says, hints) for value, says, hints in BAD_LISTS]
+    + [("workload.classes.a.program", [RUN, step], says, hints) for step, says, hints in BAD_STEPS],
+)
+def test_bad_entries_and_steps_are_named_by_their_place(
+    path: str, value: object, says: str, hints: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(changed(path, value))
+    text = str(caught.value)
+    assert says.replace("(:", "{").replace(":)", "}") in text
+    assert hints in text
+    assert not re.search(r"pydantic|<group>|<word>|Affinity\(", text)
+
+
 BAD = [
+    ("binding.mode", "statc", "binding.mode = 'statc': must be one of static, dynamic", "static?"),
+    ("binding.order", "tsx", "binding.order = 'tsx': must be one of cores, ns, ts", "ts?"),
+    ("binding.schedulers", 0, "a whole number from 1 to 4096, or null", ""),
+    ("binding.colour", 1, "binding.colour = 1: unknown key", "known here: mode, order"),
+    ("faults", [1], "faults = [1]: must be a group of settings", ""),
+    ("faults.changes", 3, "faults.changes = 3: must be a list", ""),
+    ("cost.batch_share", 2, "cost.batch_share = 2: must be a number from 0 to 1", ""),
+    ("cost.power.off_mw", -1, "from 0 to 1000000 mW", ""),
+    ("policy.triggers.power", 1, "must be true or false", ""),
+    ("policy.limits.process.forbid_return", "no", "must be true or false", ""),
+    ("simulation.node_memory_bytes", 0, "a whole number from 1", "bytes"),
+    ("simulation.mailbox_capacity", 0, "a whole number from 1", "or null for no limit"),
+    ("workload.classes.a.memory.pattern", "stream", "one of dependent, mixed, streaming", "streaming?"),
     ("polcy", 1, "polcy = 1: unknown key", "policy?"),
     ("policy.treshold_factor", 1, "policy.treshold_factor = 1: unknown key", "threshold_factor?"),
     ("policy.threshold_factor", -1, "policy.threshold_factor = -1", "from 0 to inf"),

@@ -23,10 +23,12 @@ RATE = "policy.limits.system.rate_per_s"
 NEEDS = {
     "topology=hwloc": ("topology.path=machine.xml",),
     "topology=yaml_file": ("topology.path=machine.yaml",),
+    "topology=sct": ("topology.sct=L0-1c0-1",),
+    "topology=cpu_topology": ("topology.term=machine.term",),
     "cluster=remote": ("cluster.address=127.0.0.1:6379",),
     "tracking=server": ("tracking.uri=http://127.0.0.1:5000",),
 }
-SIMULATED_GROUPS = ("topology", "workload", "policy", "cost", "cluster", "tracking")
+SIMULATED_GROUPS = ("topology", "workload", "policy", "cost", "binding", "faults", "cluster", "tracking")
 
 
 @pytest.mark.parametrize("group", SIMULATED_GROUPS)
@@ -209,6 +211,56 @@ def test_steps_of_programs_can_be_swept(study_of: MakeStudy) -> None:
     key = "workload.classes.request.program.0.draw.mean"
     study = study_of("topology=two_core", "workload=steady,bursty", f"{key}=1000,2000", "workload=steady")
     assert [p.axes[key] for p in study.points[:2]] == [1000.0, 2000.0]
+
+
+SWEPT = [
+    ("binding.schedulers=2,4,8", [2, 4, 8]),
+    ("binding.period_ns=0,1000000", [0, 1_000_000]),
+    ("binding.order=cores,ts", ["cores", "ts"]),
+    ("policy.triggers.load_imbalance=true,false", [True, False]),
+    ("policy.limits.process.forbid_return=true,false", [True, False]),
+    ("cost.batch_share=0.1,0.5", [0.1, 0.5]),
+    ("cost.power.performance_active_mw=1000,2000", [1000, 2000]),
+    ("simulation.node_memory_bytes=1000000,null", [1_000_000, None]),
+    ("faults.changes.0.time_ns=21000000,31000000", [21_000_000, 31_000_000]),
+    ("faults.changes.0.cores='0','1'", ["0", "1"]),
+    ("faults.changes.1.time_ns=interval(22000000,62000000)", [22_000_000, 42_000_000, 62_000_000]),
+    ("workload.classes.worker.program.3.affinity.cores=cluster:0,cluster:1", ["cluster:0", "cluster:1"]),
+    ("binding=static,dynamic,none", ["static", "dynamic", "none"]),
+    ("faults=none,core_failure,chaos", ["none", "core_failure", "chaos"]),
+]
+
+
+@pytest.mark.parametrize(("word", "values"), SWEPT, ids=[word for word, _ in SWEPT])
+def test_every_new_key_can_be_swept(study_of: MakeStudy, word: str, values: list[object]) -> None:
+    key = word.partition("=")[0]
+    study = study_of(
+        "topology=apple_m1_pro", "workload=phases", "faults=core_failure", "sweep.levels=3", word
+    )
+    swept = [p for p in study.points if p.labels["policy"] == "balanced"]
+    assert [p.axes[key] for p in swept] == values
+    assert len({p.digest for p in swept}) == len(values)
+
+
+def test_each_binding_and_fault_is_compared_with_its_own_baseline(study_of: MakeStudy) -> None:
+    study = study_of(
+        "topology=apple_m1_pro", "workload=steady", "binding=static,none", "faults=none,frequency"
+    )
+    assert len(study.points) == 8
+    for point in study.points:
+        base = study.points[point.baseline_index]
+        assert base.labels == {**point.labels, "policy": "none"}
+        assert base.config.binding == point.config.binding
+        assert base.config.faults == point.config.faults
+    assert study.points[1].config.faults.spec().name == "frequency"
+
+
+def test_a_file_stands_in_for_faults(study_of: MakeStudy, tmp_path: Path) -> None:
+    file = tmp_path / "bad_day.yaml"
+    file.write_text("changes: [{time_ns: 30_000_000, op: core_offline, cores: '1'}]\n")
+    study = study_of("topology=two_core", "workload=steady", f"faults={file},none")
+    assert [p.labels["faults"] for p in study.points[:2]] == ["bad_day", "none"]
+    assert study.points[0].config.faults.spec().changes[0].op == "core_offline"
 
 
 def test_group_files_stand_in_for_options(study_of: MakeStudy, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.unit.topology.machines import (
 
 FOLDER = REPO / "conf" / "topology"
 FILES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-SOURCES = {"hwloc", "host", "yaml_file"}
+SOURCES = {"hwloc", "host", "yaml_file", "sct", "cpu_topology"}
 PRESETS = [name for name in FILES if name not in SOURCES]
 # cores, physical cores, packages, nodes, clusters
 SHAPES = {
