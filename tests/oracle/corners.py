@@ -162,7 +162,7 @@ CORNERS = {
     ),
     "fast and slow schedulers": changing(
         scenario(hybrid(), workload(looping("worker", 3, 900, 2500))),
-        binding=sim.Binding(mode="hybrid", schedulers=6, performance=0, efficiency=1, period_ns=5000, batch=3),
+        binding=sim.Binding(mode="hybrid", schedulers=6, performance=0, efficiency=1, period_ns=5000),
     ),
     "moved by the operating system": changing(
         scenario(machine(4, 2, 2), BUSY),
