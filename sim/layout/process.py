@@ -32,54 +32,55 @@ MIGRATIONS = 20
 LAST_MIGRATION_NS = 21
 MASK = 22  # row of the mask table
 AFFINITY = 23  # NO_AFFINITY, PREFERRED, STRICT, DYNAMIC
-# --- identity and messages ------------------------------------------------------------------------
+# --- what else a dispatch touches -------------------------------------------------------------------
 QUEUE_CORE = 24  # core whose queue holds it
-NUMBER = 25  # number of creation in its class
-PARENT = 26  # slot of the parent, or NONE
-PARENT_SERIAL = 27
-SERIAL = 28
-WORKING_SET = 29  # bytes
-MAIL_FIRST = 30
-MAIL_LAST = 31
-MAIL_COUNT = 32
-SENDER = 33  # of the last message taken
-SENDER_SERIAL = 34
-SENDER_CALL = 35  # call number of that message, 0 = not a call
-NEED = 36  # messages waited for, or the edge
-CALL = 37  # number of the current or last call
-IS_CALLING = 38  # 0 no call, 1 from the request until the reply, 2 replied
-COPY = 39  # replay: copy
-TRACE_PROCESS = 40  # replay: process of the trace
-LOW = 41  # 1 if its priority is low
-# --- warm history: four caches visited before -----------------------------------------------------
-VISITED = 42  # .. 45: physical core
-VISITED_FOOTPRINT = 46  # .. 49
-VISITED_COUNT = 50  # entries in use, oldest first
-VISITED_CLUSTER = 51  # .. 54
-VISITED_SHARED = 55  # .. 58: footprint of the cluster
-SHARED_FOOTPRINT = 59  # as FOOTPRINT, of the cluster
-PLACE = 60  # hardware core whose caches hold it, or NONE
+SERIAL = 25
+WORKING_SET = 26  # bytes
+SHARED_FOOTPRINT = 27  # as FOOTPRINT, of the cluster
+OPEN_MIGRATION = 28  # 1: a migration is not settled yet
+PLACE = 29  # hardware core whose caches hold it, or NONE
+AGE_NS = 30  # time it has run
+AGE_REDS = 31
+# --- identity and messages ------------------------------------------------------------------------
+NUMBER = 32  # number of creation in its class
+PARENT = 33  # slot of the parent, or NONE
+PARENT_SERIAL = 34
+MAIL_FIRST = 35
+MAIL_LAST = 36
+MAIL_COUNT = 37
+NEED = 38  # messages waited for, or the edge
+SENDER = 39  # of the last message taken
+SENDER_SERIAL = 40
+SENDER_CALL = 41  # call number of that message, 0 = not a call
+CALL = 42  # number of the current or last call
+IS_CALLING = 43  # 0 no call, 1 from the request until the reply, 2 replied
+COPY = 44  # replay: copy
+TRACE_PROCESS = 45  # replay: process of the trace
+LOW = 46  # 1 if its priority is low
+WINDOW_POSITION = 47  # in the process's ring of migration times
 # --- settlement of the last migration ---------------------------------------------------------------
-OPEN_MIGRATION = 61  # 1: a migration is not settled yet
-PAID_NS = 62  # its cost
-EXPECTED_NS = 63  # waiting expected at the source
-SPEED_Q20 = 64  # ns per reduction gained
-MOVED_REDS = 65  # reductions run since
-FIRST_NS = 66  # its first dispatch since, or NONE
-LEFT_CORE = 67  # scheduler that the last migration left
-WINDOW_POSITION = 68  # in the process's ring of migration times
+PAID_NS = 48  # its cost
+EXPECTED_NS = 49  # waiting expected at the source
+SPEED_Q20 = 50  # ns per reduction gained
+MOVED_REDS = 51  # reductions run since
+FIRST_NS = 52  # its first dispatch since, or NONE
+LEFT_CORE = 53  # scheduler that the last migration left
+# --- warm history: four caches visited before -----------------------------------------------------
+VISITED_COUNT = 54  # entries in use, oldest first
+VISITED = 55  # .. 58: physical core
+VISITED_FOOTPRINT = 59  # .. 62
+VISITED_CLUSTER = 63  # .. 66
+VISITED_SHARED = 67  # .. 70: footprint of the cluster
 # --- affinity ---------------------------------------------------------------------------------------
-PREFERRED_CORE = 69  # hardware core, or NONE
-MAX_MIGRATIONS = 70  # of its own, or NONE
-MARKED = 71  # 1: its affinity changed and it may have to move
-IS_STRANDED = 72
-STRANDED_AT = 78  # event that stranded it
-# --- age and memory ---------------------------------------------------------------------------------
-AGE_NS = 73  # time it has run
-AGE_REDS = 74
-OLD_HOME = 75  # node of the old heap; HOME is that of the young one
-ALLOCATED_Q16 = 76  # words since the last collection
-SINCE_MAJOR = 77  # collections since the last major one
+PREFERRED_CORE = 71  # hardware core, or NONE
+MAX_MIGRATIONS = 72  # of its own, or NONE
+MARKED = 73  # 1: its affinity changed and it may have to move
+IS_STRANDED = 74
+STRANDED_AT = 75  # event that stranded it
+# --- memory -----------------------------------------------------------------------------------------
+OLD_HOME = 76  # node of the old heap; HOME is that of the young one
+ALLOCATED_Q16 = 77  # words since the last collection
+SINCE_MAJOR = 78  # collections since the last major one
 WIDTH = 80  # whole cache lines
 RING = 16  # migration times kept a process, if its limit has a window
 
