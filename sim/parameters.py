@@ -215,9 +215,9 @@ def set_costs(row: Row, cost: Cost) -> None:
     row[K.OFF_MW], row[K.EXPONENT] = power.off_mw, power.frequency_exponent
 
 
-def set_binding(row: Row, binding: Binding, tables: Tables) -> None:
+def set_binding(row: Row, binding: Binding, places: np.ndarray, tables: Tables) -> None:
     """Schedulers, and whether they or their cores can change places, share cores or go offline."""
-    n = binding.schedulers or row[K.NUM_HARDWARE]
+    n = places.shape[0]
     row[K.NUM_CORES] = n
     row[K.BINDING] = binding_names.MODES.index(binding.mode)
     row[K.REBIND_BATCH], row[K.REBIND_NS] = binding.batch, binding.rebind_ns
@@ -225,16 +225,23 @@ def set_binding(row: Row, binding: Binding, tables: Tables) -> None:
     moves = binding.mode != "static" or n > row[K.NUM_HARDWARE] or tables.num_entries > 0 or tables.is_live
     row[K.MOVES] = int(moves)
     row[K.CAN_STRAND] = int(moves or tables.has_masks or tables.has_preferred)
-    row[K.REBIND_PERIOD_NS] = binding.period_ns if moves else 0
+    is_unbound = (places[:, 1] == 0).any() or tables.has_unbinding
+    row[K.REBIND_PERIOD_NS] = binding.period_ns if is_unbound else 0
 
 
 def lane_row(
-    shared: np.ndarray, policy: Policy, cost: Cost, binding: Binding, tables: Tables, key: int
+    shared: np.ndarray,
+    policy: Policy,
+    cost: Cost,
+    binding: Binding,
+    places: np.ndarray,
+    tables: Tables,
+    key: int,
 ) -> np.ndarray:
     """The parameters of one lane."""
     row = Row(shared.copy())
     row[K.KEY] = key
-    set_binding(row, binding, tables)
+    set_binding(row, binding, places, tables)
     set_parts(row, policy)
     set_decision(row, policy)
     set_limits(row, policy.limits)

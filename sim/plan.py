@@ -156,13 +156,14 @@ def plan_of(
     if spare_masks:
         tables = tables._replace(has_masks=True, has_preferred=True, is_live=True)
         shared[K.HAS_MASKS - K.BASE] = shared[K.HAS_PREFERRED - K.BASE] = 1
+    maps = {lane.binding: binding_map(lane.binding, topology) for lane in lanes}
     rows = [
         parameters.lane_row(
-            shared, lane.policy, lane.cost, lane.binding, tables, lane_key(lane.seed, lane.replicate)
+            shared, lane.policy, lane.cost, lane.binding, maps[lane.binding], tables,
+            lane_key(lane.seed, lane.replicate),
         )
         for lane in lanes
-    ]
-    maps = {lane.binding: binding_map(lane.binding, topology) for lane in lanes}
+    ]  # fmt: skip
     capacity = parameters.node_capacity(topology, simulation)
     return Plan(
         tables, np.stack(rows), [maps[lane.binding] for lane in lanes],

@@ -27,6 +27,7 @@ class Tables(NamedTuple):
     sets  : int64 (set, word) of hardware cores: every core, physical cores, clusters, nodes, masks
     has_masks : whether strict processes can occur; has_preferred : whether preferred or dynamic ones can;
     has_own_limits : whether processes with max_migrations of their own can
+    has_unbinding : whether the timeline unbinds a scheduler
     is_live : whether the lane is changed from outside while it runs (sim.LiveLane)
     """
 
@@ -45,6 +46,7 @@ class Tables(NamedTuple):
     has_masks: bool
     has_preferred: bool
     has_own_limits: bool
+    has_unbinding: bool
     is_live: bool = False
 
 
@@ -145,4 +147,5 @@ def tables_of(
         has_masks=P.STRICT in kinds,
         has_preferred=bool({P.PREFERRED, P.DYNAMIC} & kinds),
         has_own_limits=max(limits) >= 0,
+        has_unbinding=bool((timeline.rows[:, T.WHAT] == T.UNBIND).any()),
     )  # fmt: skip

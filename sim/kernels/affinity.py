@@ -52,7 +52,8 @@ def evict(z, g, f, p, c, mechanism):
 @kernel
 def receive(z, g, f, p, c, target):
     """Queue p, which leaves core c by force, on the target."""
-    z[process(z, p) + P.MARKED] = 0
+    if z[S.MECHANISM] == N.AFFINITY:
+        z[process(z, p) + P.MARKED] = 0
     queues.check_capacity(z, target)
     measure.leave(z, g, f, c)
     measure.enter(z, g, f, target)

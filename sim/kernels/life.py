@@ -54,7 +54,8 @@ def flee(z, g, f, p, last, mechanism):
     if target < 0:
         return last
     decide.force(z, g, f, p, last, target, mechanism)
-    z[process(z, p) + P.MARKED] = 0
+    if mechanism == N.AFFINITY:
+        z[process(z, p) + P.MARKED] = 0
     return target
 
 
@@ -75,7 +76,9 @@ def wake(z, g, f, p):
         if z[K.WAKE] != R.LAST:
             target = place.propose(z, g, f, p, z[K.WAKE], last)
         proposal = target
-        if target != last and not decide.attempt(z, g, f, p, last, target, queues.load(z, last), N.WAKE):
+        # what is queued on an IDLE core may not run there, so it runs before nobody
+        k = 0 if z[core(z, last) + C.STATE] == C.IDLE else queues.load(z, last)
+        if target != last and not decide.attempt(z, g, f, p, last, target, k, N.WAKE):
             target = last
     start_activation(z, g, f, p)
     log.note(z, g, f, log.WAKE, target, p, proposal, 0)

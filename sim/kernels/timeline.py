@@ -25,6 +25,7 @@ def close(z, h, cause):
     z[at + H.ACTIVE] = 1  # closed by this entry
     for c in range(z[K.NUM_CORES]):
         if z[core(z, c) + C.HARDWARE] == h:
+            z[core(z, c) + C.CAUSE] = cause
             bits.drop(z, z[S.ONLINE_SET], c)
 
 

@@ -21,7 +21,8 @@ def test_simulate_prints_json_and_nothing_else(capsys: pytest.CaptureFixture[str
     answer = json.loads(told.out)
     assert told.err == ""
     assert answer["labels"] == {
-        "topology": "two_core", "workload": "steady", "policy": "balanced", "binding": "static", "faults": "none",
+        "topology": "two_core", "workload": "steady", "policy": "balanced", "binding": "static",
+        "faults": "none",
     }  # fmt: skip
     assert answer["completed"] == 2
     metric = answer["metrics"]["load_imbalance"]

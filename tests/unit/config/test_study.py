@@ -1,5 +1,6 @@
 """Studies from command lines, with the files of conf/."""
 
+import fnmatch
 import re
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 import conf
+import sim
 from pipeline.axes import group_options
 from pipeline.build import check_together
 from pipeline.compose import GROUPS, compose, current_loader, read_command, with_hydra
@@ -51,6 +53,15 @@ def test_every_experiment_makes_a_study(path: Path, study_of: MakeStudy) -> None
     study = study_of(f"experiment={path.stem}")
     assert study.points
     assert study.name == ("sweep" if path.stem == "none" else path.stem)
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("experiment/*.yaml")), ids=lambda p: p.stem)
+def test_experiments_point_at_metrics_that_there_are(path: Path) -> None:
+    text = path.read_text()
+    for study, patterns in re.findall(r'pipeline\.compare (\w+) "(.*?)"', text):
+        assert study == path.stem
+        for pattern in patterns.split(","):
+            assert fnmatch.filter(sim.METRICS, pattern), pattern
 
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("sweep/*.yaml")), ids=lambda p: p.stem)
@@ -225,7 +236,7 @@ SWEPT = [
     ("faults.changes.0.time_ns=21000000,31000000", [21_000_000, 31_000_000]),
     ("faults.changes.0.cores='0','1'", ["0", "1"]),
     ("faults.changes.1.time_ns=interval(22000000,62000000)", [22_000_000, 42_000_000, 62_000_000]),
-    ("workload.classes.worker.program.3.affinity.cores=cluster:0,cluster:1", ["cluster:0", "cluster:1"]),
+    ("workload.classes.worker.program.2.affinity.cores=cluster:0,cluster:1", ["cluster:0", "cluster:1"]),
     ("binding=static,dynamic,none", ["static", "dynamic", "none"]),
     ("faults=none,core_failure,chaos", ["none", "core_failure", "chaos"]),
 ]
