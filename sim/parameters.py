@@ -204,6 +204,7 @@ def set_costs(row: Row, cost: Cost) -> None:
     row[K.CROSSING] = cost.numa_crossing_cycles
     row[K.SHARED_CACHE], row[K.LINE_HOMES] = int(cost.shared_cache), int(cost.line_homes)
     row[K.BATCH_Q16] = q16(cost.batch_share)
+    row[K.MESSAGE_LINES] = cost.message_lines if cost.kind == "cache" else 0
     for d in range(4):
         row[K.MESSAGE_0 + d] = cost.message_cycles[d]
         row[K.SYNC_0 + d] = cost.synchronisation_cycles[d]

@@ -62,11 +62,14 @@ def receiver_of(z, g, f, p, step):
 @kernel
 def pay(z, g, f, p, receiver):
     """Charge the sender for the distance of a message."""
-    c = z[process(z, p) + P.QUEUE_CORE]
-    d = bits.distance(z, c, z[process(z, receiver) + P.QUEUE_CORE])
+    c, other = z[process(z, p) + P.QUEUE_CORE], z[process(z, receiver) + P.QUEUE_CORE]
+    d = bits.distance(z, c, other)
     z[N.MESSAGES_BY_DISTANCE + d] += 1
     if z[K.MESSAGE_0 + d] > 0:
         z[core(z, c) + C.OWED_NS] += costs.cycles_to_ns(z, g, f, c, z[K.MESSAGE_0 + d])
+    x, y = z[core(z, c) + C.HARDWARE], z[core(z, other) + C.HARDWARE]
+    if z[K.MESSAGE_LINES] > 0 and x != y:
+        z[core(z, c) + C.OWED_NS] += z[K.MESSAGE_LINES] * costs.pair_latency_ns(z, g, x, y, d)
 
 
 @kernel

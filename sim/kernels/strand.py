@@ -19,7 +19,7 @@ def allows(z, p, c):
 @leaf
 def this_event(z):
     """A number of the event that is being handled; the counter of events begins again after the warm-up."""
-    return 2 * z[N.EVENTS] + z[S.MEASURING]
+    return 2 * z[N.EVENTS] + z[S.MEASURING] + 1
 
 
 @kernel
@@ -31,6 +31,9 @@ def clear(z, p):
         z[S.NUM_STRANDED] -= 1
         if z[row + P.STRANDED_AT] == this_event(z):
             z[N.STRANDED] -= 1
+            z[row + P.STRANDED_AT] = 0
+        else:
+            z[row + P.STRANDED_AT] = -this_event(z)  # was so before; may be so again after this event
 
 
 @kernel
@@ -42,9 +45,12 @@ def update(z, p, c):
         clear(z, p)
     elif z[row + P.IS_STRANDED] == 0:
         z[row + P.IS_STRANDED] = 1
-        z[row + P.STRANDED_AT] = this_event(z)
         z[S.NUM_STRANDED] += 1
-        z[N.STRANDED] += 1
+        if z[row + P.STRANDED_AT] == -this_event(z):
+            z[row + P.STRANDED_AT] = 0
+        else:
+            z[row + P.STRANDED_AT] = this_event(z)
+            z[N.STRANDED] += 1
 
 
 @kernel

@@ -50,6 +50,7 @@ class Cost(Spec):
     batch_share: float = number(0.3, 0.0, 1.0, "direct cost of the later ones of a batch, as a share")
     remote_memory: bool = other("heap far from its node slows memory-bound work", default=True)
     message_cycles: tuple[int, ...] = other("a message, paid by its sender", default=(0, 0, 0, 0))
+    message_lines: int = number(2, 0, 1000, "cache: cache-line transfers of a message to another core")
     power: Power = part(Power, "power by core type")
 
     def check(self) -> None:

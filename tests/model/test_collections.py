@@ -6,7 +6,7 @@ import pytest
 
 import sim
 from sim.layout import process as P
-from tests.model.lanes import BARE, Case, block, group, move, strict
+from tests.model.lanes import BARE, Case, block, group, move, run, strict
 
 # A remote access takes 150 / 90 of a local one and half of the time waits for memory: 1 + 0.5 x 2/3.
 HEAPS = sim.Memory(

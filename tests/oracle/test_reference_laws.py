@@ -5,17 +5,16 @@ import math
 from collections import defaultdict
 from statistics import mean, stdev
 
-import numpy as np
 import pytest
 
 import sim
-from tests.reference import LogCode, simulate_reference
+from tests.oracle.corners import CORNERS
+from tests.oracle.laws import Energy, check_limits, check_log
+from tests.reference import LogCode, Mechanism, simulate_reference, slices, steps
 from tests.reference.check import check_lane
+from tests.reference.codes import FORCED
 from tests.reference.compare import run_reference
-from tests.reference.limits import rate_window
-from tests.reference.machine import Machine
 from tests.reference.numbers import below, histogram_bucket, mix, uniform
-from tests.reference.plan import plan_workload
 from tests.reference.scenarios import random_scenario
 
 SEEDS = range(5000, 5060)
@@ -161,127 +160,77 @@ def test_invariants_hold_after_every_event(seed: int) -> None:
     assert run_reference(scenario).log == r.log
 
 
-def is_birth(code: int, process: int, known) -> bool:
-    """Tell a creation; one that a trace delays shows first by its wake-up."""
-    first = (LogCode.WAKE, LogCode.MIGRATE, LogCode.DENY)
-    return code == LogCode.ARRIVE or (code in first and process not in known)
+@pytest.mark.parametrize("seed", SEEDS[:25])
+def test_energy_is_what_the_log_tells(seed: int) -> None:
+    scenario = random_scenario(seed)
+    r = run_reference(scenario)
+    assert Energy(scenario).of_log(r.log, r.end_ns) == r.energy_pj
 
 
-def check_log(scenario, r) -> None:
-    """Times, places, affinity and sums that the log alone must show."""
-    machine = Machine(scenario.topology, 10.0, False)
-    classes, _ = plan_workload(scenario.workload, machine)
-    kind_of, where, free_at, alive = {}, {}, defaultdict(int), 0
-    last = 0
-    for time_ns, code, core, process, a, b in r.log:
-        assert time_ns >= last
-        last = time_ns
-        if is_birth(code, process, where):
-            kind_of[process] = classes[a if code == LogCode.ARRIVE else 0]
-            where[process] = core if code in (LogCode.ARRIVE, LogCode.WAKE) else a
-            alive += 1
-        match code:
-            case LogCode.MIGRATE:
-                assert where[process] == a != core
-                where[process] = core
-            case LogCode.DISPATCH:
-                assert where[process] == core
-                kind = kind_of[process]
-                assert kind.affinity != "strict" or core in kind.mask
-            case LogCode.SEGMENT:
-                # Segments of one core, and of one process, do not overlap.
-                for key in (("core", core), ("process", process)):
-                    assert free_at[key] <= time_ns
-                    free_at[key] = time_ns + b
-            case LogCode.EXIT:
-                alive -= 1
-                del where[process]
-    assert alive == len(where)
-    if scenario.simulation.warmup_ns == 0:
-        sum_of = {code: sum(e[1] == code and e[0] > 0 for e in r.log) for code in LogCode}
-        segments = [e for e in r.log if e[1] == LogCode.SEGMENT and e[0] + e[5] <= r.end_ns]
-        if r.status == "HORIZON":  # else segments that end at the last time may still be pending
-            assert r.counters["reductions"] == sum(e[4] for e in segments)
-        assert r.counters["completed_count"] == sum_of[LogCode.EXIT]
-        assert r.counters["preemption_count"] == sum_of[LogCode.PREEMPT]
-    check_counters(r)
+@pytest.mark.parametrize("name", CORNERS)
+def test_laws_hold_in_the_corners(name: str) -> None:
+    r = run_reference(CORNERS[name], check=check_lane)
+    check_log(CORNERS[name], r)
+    check_limits(CORNERS[name], r)
+    assert Energy(CORNERS[name]).of_log(r.log, r.end_ns) == r.energy_pj
 
 
-def check_counters(r) -> None:
-    """Sums between counters."""
-    c = r.counters
-    denied = sum(value for name, value in c.items() if name.startswith("denied_"))
-    assert c["migration_attempt_count"] == c["migration_count"] + denied
-    for names in (
-        ("wake", "steal", "balance"),
-        ("same_core", "same_cluster", "same_node", "other_node"),
-    ):
-        assert c["migration_count"] == sum(c["migrations_" + name] for name in names)
-    assert c["wasted_ns"] <= c["idle_ns"]
-    assert sum(r.busy_ns) == c["busy_ns"]
-    for name in ("sojourn", "waiting"):
-        assert sum(r.histograms[name].values()) == c["activation_count"]
-    # only what ran has a slowdown; tests/unit/sim/test_slowdown.py counts exactly which
-    assert sum(r.histograms["slowdown"].values()) <= c["activation_count"]
-    for values in r.jain_values.values():
-        assert all(0 < value <= 1 + 1e-12 for value in values)
+@pytest.mark.parametrize("seed", SEEDS[:25])
+def test_reductions_drawn_are_run_or_remain(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict = defaultdict(int)
+
+    def execute(lane, core, process):
+        following = steps.execute(lane, core, process)
+        drawn[process] += process.remaining
+        return following
+
+    def check(lane) -> None:
+        for process in lane.slots:
+            if process is not None:
+                assert drawn[process] == process.run_reds + process.remaining
+
+    monkeypatch.setattr(slices, "execute", execute)
+    run_reference(random_scenario(seed), check=check)
 
 
-def check_limits(scenario, r) -> None:
-    """No window of any length that a limit speaks of holds more migrations than it allows."""
-    limits = scenario.policy.limits
-    moves = [(t, core, process, a) for t, code, core, process, a, _ in r.log if code == LogCode.MIGRATE]
-    by_core, life = defaultdict(list), {}
-    by_process = defaultdict(list)
-    for t, code, core, process, a, _ in r.log:
-        if is_birth(code, process, life):
-            life[process] = (process, t, len(by_process))
-            by_process[life[process]] = []
-        if code == LogCode.EXIT:
-            del life[process]
-        elif code == LogCode.MIGRATE:
-            by_process[life[process]].append(t)
-            by_core[core].append(t)
-            by_core[a].append(t)
-    within(rate_window(limits.system), [move[0] for move in moves])
-    for times in by_core.values():
-        within(rate_window(limits.core), times)
-    for times in by_process.values():
-        count, window_ns = limits.process.max_migrations, limits.process.window_ns
-        if count is not None:
-            in_window = [[u for u in times if window_ns is None or t - window_ns < u <= t] for t in times]
-            assert all(len(group) <= count for group in in_window)
-        gaps = np.diff(times)
-        assert (gaps >= limits.process.min_interval_ns).all()
-    burst = limits.burst
-    if burst.capacity is not None:
-        rate = max(1, round(burst.refill_per_s)) / 1e9
-        times = [move[0] for move in moves]
-        for i, start in enumerate(times):
-            for j in range(i, len(times)):
-                assert j - i + 1 <= burst.capacity + (times[j] - start) * rate + 1e-6
-    check_storms(burst, [move[0] for move in moves])
+@pytest.mark.parametrize("seed", SEEDS[:25])
+def test_no_strict_process_is_dispatched_outside_its_mask(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    start_slice = slices.start_slice
+
+    def strictly(lane, core, process) -> None:
+        assert process.affinity.type != "strict" or core.hw in process.affinity.mask
+        assert lane.hardware[core.hw].is_open
+        start_slice(lane, core, process)
+
+    monkeypatch.setattr(slices, "start_slice", strictly)
+    run_reference(random_scenario(seed))
 
 
-def within(window, times: list[int]) -> None:
-    """Assert a rate limit over every window that ends at a migration."""
-    if window.count is None:
-        return
-    for t in times:
-        assert sum(t - window.window_ns < u <= t for u in times) <= window.count
+def test_a_decision_is_written_for_each_candidate_and_forced_move() -> None:
+    for seed in SEEDS[:30]:
+        r = run_reference(random_scenario(seed))
+        moves = [(e[0], e[3], e[4], e[2], e[5]) for e in r.log if e[1] == LogCode.MIGRATE]
+        denials = [(e[0], e[3], e[4], e[2], e[5]) for e in r.log if e[1] == LogCode.DENY]
+        done = [row for row in r.decisions if row[6] < 0]
+        assert [(row[0], row[1], row[3], row[4], row[5]) for row in done] == moves
+        assert all((row[6] == FORCED) == (row[5] >= Mechanism.AFFINITY) for row in done)
+        refused = [row for row in r.decisions if row[6] >= 0]
+        assert [(row[0], row[1], row[3], row[4], row[6]) for row in refused] == denials
 
 
-def check_storms(burst, times: list[int]) -> None:
-    """Assert that every storm is followed by its pause."""
-    if burst.storm_count is None:
-        return
-    recent: list[int] = []
-    quiet_until = 0
-    for t in times:
-        assert t >= quiet_until
-        recent = [u for u in recent if u > t - burst.storm_window_ns] + [t]
-        if len(recent) >= burst.storm_count:
-            recent, quiet_until = [], t + burst.cooldown_ns
+def test_nothing_is_lost_when_the_whole_machine_fails_again_and_again() -> None:
+    base = random_scenario(7, replay=False, parts=())
+    cores = f"0-{base.topology.num_cores - 1}"
+    changes = [
+        sim.Change(
+            time_ns=2000 * i, op=("core_offline", "power_up", "power_down", "core_online")[i % 4], cores=cores
+        )
+        for i in range(40)
+    ]
+    scenario = dataclasses.replace(base, timeline=sim.Timeline(changes=tuple(changes)))
+    r = run_reference(scenario, check=check_lane)
+    check_log(scenario, r)
+    assert {LogCode.OFFLINE, LogCode.ONLINE} <= {e[1] for e in r.log}
 
 
 def test_policies_meet_the_same_arrivals_and_demands() -> None:

@@ -47,8 +47,11 @@ def choose_target(lane, process, step):
 
 def pay_message(lane, core, receiver_core: int) -> None:
     """Make the running slice owe a message to a process on another core."""
-    cycles = lane.cost.message_cycles[lane.distance(core.index, receiver_core)]
-    core.owed_other_ns += lane.machine.cycles_to_ns(cycles, core.hw)
+    cost, machine, there = lane.cost, lane.machine, lane.cores[receiver_core].hw
+    cycles = cost.message_cycles[machine.distance(core.hw, there)]
+    core.owed_other_ns += machine.cycles_to_ns(cycles, core.hw)
+    if cost.kind == "cache" and there != core.hw:
+        core.owed_other_ns += cost.message_lines * machine.measured_latency_ns(core.hw, there)
 
 
 def post(lane, core, process, receiver) -> bool:

@@ -240,6 +240,7 @@ def random_cost(rng: Random) -> sim.Cost:
             dispatch_cycles=0,
             wake_ns=0,
             context_switch_cycles=0,
+            message_lines=0,
         )
     return sim.Cost(
         kind=rng.choice(("flat", "cache")),
@@ -251,6 +252,7 @@ def random_cost(rng: Random) -> sim.Cost:
         sync_lines=rng.choice((0, 3)),
         remote_memory=rng.random() < 0.7,
         message_cycles=rng.choice(((0, 0, 0, 0), (10, 100, 200, 1001), (0, 1, 2, 3))),
+        message_lines=rng.choice((0, 2)),
     )
 
 
