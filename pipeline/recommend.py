@@ -45,6 +45,7 @@ class Recommendation:
     rivals       : (point, share) of others that are the knee in at least RIVAL_SHARE of resamples
     edges        : axes whose recommended value is the least or the greatest that was swept
     overrides    : Hydra overrides that select the setting
+    rerun        : words of the command that runs it once
     policy       : complete resolved policy
     """
 
@@ -59,6 +60,7 @@ class Recommendation:
     rivals: tuple[tuple[int, float], ...]
     edges: tuple[str, ...]
     overrides: tuple[str, ...]
+    rerun: tuple[str, ...]
     policy: dict[str, Any]
 
     @property
@@ -75,7 +77,7 @@ class Recommendation:
     @property
     def command(self) -> str:
         """The command line that runs the recommended setting once."""
-        return " ".join(("python -m pipeline.simulate", *self.overrides))
+        return " ".join(("python -m pipeline.simulate", *self.rerun))
 
     @property
     def doubts(self) -> str:
@@ -248,6 +250,7 @@ def recommend_cell(
         rivals=tuple(rivals),
         edges=tuple(edges_of(run, rows, chosen)),
         overrides=tuple(overrides_of(run, chosen)),
+        rerun=tuple(rerun_of(run, chosen)),
         policy=policy_of(run, chosen),
     )
 
@@ -296,11 +299,35 @@ def overrides_of(run: RunTables, row: Mapping[str, Any]) -> list[str]:
     return [*(word for word in study_words(run) if word.partition("=")[0] not in keys), *own]
 
 
+def rerun_of(run: RunTables, row: Mapping[str, Any]) -> list[str]:
+    """Words that run a point once: its overrides, or the whole study and the point's number.
+
+    The number is needed where the point lacks an axis that others have: without a value the axis would
+    stay one.
+    """
+    labels = ("topology", "workload", "policy")
+    if all(axis in labels or has_value(axis, row[axis]) for axis in run.axes):
+        return overrides_of(run, row)
+    aside = {*PLACES} - {"sweep"}
+    words = [word for word in command_words(run) if word_key(word).split(".")[0] not in aside]
+    return [*words, f"point={row['point']}"]
+
+
+def command_words(run: RunTables) -> list[str]:
+    """The words of the study's command that set something."""
+    command = run.manifest.get("command")
+    return [str(w) for w in command if "=" in str(w)] if isinstance(command, list) else []
+
+
+def word_key(word: str) -> str:
+    """The key that a word of a command line sets."""
+    return word.partition("=")[0].lstrip("+~")
+
+
 def study_words(run: RunTables) -> list[str]:
     """The words of the study's command that fix something for all points, places left out."""
-    command = run.manifest.get("command")
-    words = [str(w) for w in command if "=" in str(w)] if isinstance(command, list) else []
-    named = [word.partition("=")[0].lstrip("+~") for word in words]
+    words = command_words(run)
+    named = [word_key(word) for word in words]
     kept = [
         word for word, key in zip(words, named, strict=True)
         if key.split(".")[0] not in PLACES and key not in run.axes

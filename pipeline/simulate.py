@@ -1,6 +1,7 @@
 """`python -m pipeline.simulate [key=value ...]`: one point, its metrics as a table or as JSON.
 
-The same keys as for a sweep, each with one value. `output=json` prints JSON and nothing else on stdout.
+The same keys as for a sweep, each with one value; or those of a sweep and `point=3`, to see its point 3
+alone. `output=json` prints JSON and nothing else on stdout.
 `decisions=why.csv` (or .json, .parquet) writes why each candidate of the first replicate did or did not
 migrate, `decisions=20` prints that many rows; `decisions_capacity` bounds the log (100000).
 """
@@ -39,10 +40,12 @@ def simulate(words: Sequence[str]) -> int:
     if complete_shell(words):
         return 0
     wish, words = take_wish(words)
-    command = read_command(words, use_default_study=False)
-    check_single(command)
+    number, words = take_number(words)
+    command = read_command(words, use_default_study=number is not None)
+    if number is None:
+        check_single(command)
     study = with_hydra(command, lambda: make_study(command, MODULE))
-    point = single_point(study)
+    point = single_point(study) if number is None else numbered_point(study, number)
     if study.config.output == "table":
         print(f"Simulating {label_text(point)}, {study.replicates} replicates.", file=sys.stderr)
     result = run_point(study, point)
@@ -61,6 +64,22 @@ def show(study: Study, answer: Mapping[str, Any], why: Decisions | None) -> None
     print_table(answer)
     if why is not None:
         print_decisions(why, Console())
+
+
+def take_number(words: Sequence[str]) -> tuple[int | None, list[str]]:
+    """Take `point=3` off a command line; None if it does not have that."""
+    given = [word.partition("=")[2] for word in words if word.startswith("point=")]
+    if given and not given[-1].isdecimal():
+        raise ConfigError("point", given[-1], "must be the number of a point", "write point=3")
+    return int(given[-1]) if given else None, [word for word in words if not word.startswith("point=")]
+
+
+def numbered_point(study: Study, number: int) -> Point:
+    """A point of a study, as the study's tables number them."""
+    if number >= len(study.points):
+        allowed = f"must be 0 to {len(study.points) - 1}, the points of study {study.name}"
+        raise ConfigError("point", number, allowed)
+    return study.points[number]
 
 
 def check_single(command: Command) -> None:

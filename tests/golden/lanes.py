@@ -96,16 +96,39 @@ def digest_of(log: np.ndarray, counters: dict) -> str:
     """SHA-256 of an event log and of every counter and histogram."""
     assert len(log) < CAPACITY
     state = hashlib.sha256(np.ascontiguousarray(log, "<i8").tobytes())
-    state.update(json.dumps(counters, sort_keys=True).encode())
+    state.update(json.dumps(counters, sort_keys=True, default=np.ndarray.tolist).encode())
     return state.hexdigest()
 
 
+def faults() -> sim.Timeline:
+    """Cores that come and go, slow down, and a class that must move."""
+    strict = sim.Affinity(type="strict", cores="2-7")
+    return sim.Timeline(
+        changes=(
+            sim.Change(time_ns=300_000, op="core_offline", cores="0-1"),
+            sim.Change(time_ns=400_000, op="frequency", cores="2-3", mhz=1000),
+            sim.Change(time_ns=500_000, op="affinity", affinity=strict),
+            sim.Change(time_ns=600_000, op="power_down", cores="node:1"),
+            sim.Change(time_ns=700_000, op="power_up", cores="node:1"),
+            sim.Change(time_ns=800_000, op="core_online", cores="0-1"),
+        )
+    )
+
+
 def record(
-    topology: sim.Topology, workload, policy: sim.Policy, cost: sim.Cost, simulation: sim.Simulation
+    topology: sim.Topology,
+    workload,
+    policy: sim.Policy,
+    cost: sim.Cost,
+    simulation: sim.Simulation,
+    binding: sim.Binding = sim.Binding(),  # noqa: B008 - frozen
+    timeline: sim.Timeline | None = None,
 ) -> dict:
     """What is stored of one lane: its digest, and a few numbers that say what changed if it did."""
-    lane = sim.Lane(policy, cost, 20_260_725)
-    log, counters = sim.simulate_logged(topology, workload, lane, simulation, capacity=CAPACITY)
+    lane = sim.Lane(policy, cost, 20_260_725, binding=binding)
+    log, counters = sim.simulate_logged(
+        topology, workload, lane, simulation, timeline, capacity=CAPACITY, decisions=1000
+    )
     shown = (
         "event_count",
         "dispatch_count",
@@ -127,6 +150,10 @@ def records() -> dict[str, dict]:
         name: record(TOPOLOGY, mixed(), policy, COSTS.get(name, sim.Cost()), SIMULATION)
         for name, policy in POLICIES.items()
     }
+    moving = sim.Binding(mode="dynamic", schedulers=12, period_ns=50_000, os_quantum_ns=30_000)
+    found["everything"] = record(
+        TOPOLOGY, mixed(), POLICIES["aggressive"], sim.Cost(), SIMULATION, moving, faults()
+    )
     replay = sim.Replay(trace=read_replay(TRACE), copies=4, stagger_ns=100_000)
     for name in ("none", "default"):
         simulation = sim.Simulation(horizon_ns=4_000_000, warmup_ns=0, window_ns=500_000)

@@ -99,7 +99,7 @@ def test_storms(count: int) -> None:
     desk, recent, storms, until = Desk(limits=sim.Limits(burst=burst)), [], 0, -1
     p = desk.process(0)
     for t in times_of(Random(6), 3000, 700):
-        reason = limits.first_refusal(*desk.zgf, t, p, 0, 1)
+        reason = limits.first_refusal(*desk.zgf, t, p, 0, 1, False)
         assert reason == (N.STORM if t < until else N.PASSED)
         if reason == N.PASSED:
             limits.charge(*desk.zgf, t, p, 0, 1)

@@ -7,7 +7,7 @@ import pytest
 import sim
 from sim.kernels import log as codes
 from tests.analytic.machines import machine
-from tests.model.lanes import ALWAYS, BARE, NO_STEALING, TWO_SOCKETS, Case, Outcome, block, change, group, run, strict
+from tests.model.lanes import ALWAYS, BARE, NO_STEALING, Case, Outcome, block, change, group, run, strict
 
 EXPONENTIAL = sim.Step(op="run", draw=sim.Distribution(mean=900.0))
 PAUSE = sim.Step(op="block", draw=sim.Distribution(mean=8000.0))
@@ -92,7 +92,7 @@ def test_preferred_and_dynamic_stay_for_the_bonus_but_may_leave(kind: str) -> No
     affinity = sim.Affinity(type=kind, cores="0-1")
     loose, bound = (share(stay(affinity, bonus), {0, 1}) for bonus in (0, 10**6))
     assert loose < 0.5
-    assert 0.9 < bound <= 1.0
+    assert 0.75 < bound <= 1.0
     assert share(stay(strict("0-1"), 0), {0, 1}) == 1.0
 
 
@@ -158,9 +158,10 @@ def test_a_dynamic_process_settles_where_it_went() -> None:
 
 
 def test_preferred_placement_brings_it_home() -> None:
-    """Thieves take it away; wake-ups bring it back to core 5 as long as no more waits there."""
-    affinity = sim.Affinity(type="preferred", preferred_core=5)
-    classes = (group("p", 4, WANDER, affinity=affinity, start="first"), group("others", 4, (run(3000),), start="first"))
+    """Thieves take it away; wake-ups bring it back to core 7 as long as no more waits there."""
+    affinity = sim.Affinity(type="preferred", preferred_core=7)
+    others = group("others", 3, (run(3000),), start="first")
+    classes = (group("p", 2, WANDER, affinity=affinity, start="first"), others)
     case = Case(classes, policy=sim.Policy(decision=ALWAYS))
     lost = case.metrics()["away_share"]
     home = case.policy_but(placement=sim.Placement(wake="preferred")).metrics()["away_share"]
@@ -230,7 +231,6 @@ def test_a_child_inherits_what_the_parent_has_by_then() -> None:
     born = [(time_ns, core) for time_ns, _, core, _, a, _ in out.entries(codes.ARRIVE) if a == 1]
     assert {core for time_ns, core in born if time_ns < 100_000} == {2}
     assert {core for time_ns, core in born if time_ns > 110_000} == {5}
-    assert TWO_SOCKETS.num_nodes == 2
 
 
 def test_a_parentless_process_inherits_nothing() -> None:

@@ -40,7 +40,7 @@ def block(rng: Random) -> sim.Step:
 def random_memory(rng: Random) -> sim.Memory:
     """Make a working set between nothing and more than a private cache."""
     return sim.Memory(
-        working_set_bytes=rng.choice((0, 64, 2616, 10_000, 200_000)),
+        working_set_bytes=rng.choice((0, 64, 2616, 10_000, 100_000, 200_000)),
         intensity=rng.choice((0.0, 0.2, 0.9)),
         lines_per_reduction=rng.choice((0.0, 0.01, 0.5, 2.0)),
         overlap=rng.choice((1.0, 8.0, 7.3)),

@@ -73,7 +73,23 @@ def random_scenario(seed: int, replay: bool | None = None, parts: Iterable[str] 
     for name, add in PARTS.items():
         if name in parts and name not in left_out:
             scenario = add(Random(f"{seed} {name}"), scenario)
-    return scenario
+    return lively(Random(f"{seed} lively"), scenario)
+
+
+def lively(rng: Random, scenario: Scenario) -> Scenario:
+    """Let processes migrate at almost every wake-up, in one scenario of four."""
+    if rng.random() > 0.25:
+        return scenario
+    policy = scenario.policy
+    wake = rng.choice(("round_robin", "random", "best_of", "numa_local"))
+    policy = dataclasses.replace(
+        policy,
+        migrate=True,
+        placement=dataclasses.replace(policy.placement, wake=wake),
+        decision=dataclasses.replace(policy.decision, rule="always"),
+        limits=rng.choice((sim.Limits(), policy.limits)),
+    )
+    return dataclasses.replace(scenario, policy=policy)
 
 
 def random_topology(rng: Random) -> Topology:

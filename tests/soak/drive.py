@@ -8,20 +8,22 @@ import numpy as np
 from sim.arena import Arena
 from sim.kernels import event_loop
 from sim.layout import core as C
+from sim.layout import counter as N
+from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import step as T
 from sim.layout.sentinel import TIME_NEVER_NS
-from sim.layout.status import EVENT_LIMIT
-from sim.plan import plan_of
+from sim.layout.status import COMPLETED_BIT, EVENT_LIMIT
+from sim.plan import Lane, plan_of
+from sim.spec.timeline import OPS
 from tests.reference.scenarios import Scenario
 from tests.soak import machine, places, sums
-from tests.soak.registry import Broken, broken_in
+from tests.soak.registry import Broken, broken_in, first_bad, unlike
 from tests.soak.view import ARRIVAL_CODE, Facts, Past, View
 
-assert machine and places and sums  # they register the invariants
+REGISTERED = (machine, places, sums)  # as they are imported
 FOREVER = 2**62
-OPS = ("core_offline", "core_online", "power_down", "power_up", "frequency", "affinity", "bind", "unbind", "load")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Saved:
     is_counting: bool
 
 
-class Broke(Exception):
+class BrokenLaneError(Exception):
     """An invariant broke: `events` were handled, the last of them was `what`."""
 
     def __init__(self, events: int, what: str, broken: list[Broken]) -> None:
@@ -66,16 +68,24 @@ class SteppedLane:
         event_loop.begin_lane(self.z, self.g, self.f, plan.stagger_ns, plan.schedulers)
 
     @staticmethod
-    def lane_of(scene: Scenario):
+    def lane_of(scene: Scenario) -> Lane:
         """The lane that a scenario describes."""
-        from sim.plan import Lane
-
         return Lane(scene.policy, scene.cost, scene.seed, scene.replicate, scene.binding)
+
+    @property
+    def entries(self) -> int:
+        """Entries of the timeline that were done."""
+        return int(self.z[S.ENTRY])
+
+    @property
+    def is_complete(self) -> bool:
+        """Did the lane reach its horizon?"""
+        return not self.z[S.STOP] and self.next_ns() > self.horizon_ns
 
     @property
     def has_ended(self) -> bool:
         """Is there no event left, or did the lane stop itself?"""
-        return bool(self.z[S.STOP]) or self.next_ns() > self.horizon_ns or self.events >= self.most
+        return bool(self.z[S.STOP]) or self.is_complete or self.events >= self.most
 
     def next_ns(self) -> int:
         """Time of the next event."""
@@ -90,7 +100,7 @@ class SteppedLane:
         if z[S.NEXT_ENTRY_NS] == t:
             entry = int(z[S.ENTRY])
             row = self.facts.rows[self.facts.first[entry]]
-            return f"{t} ns, timeline entry {entry}: {OPS[row[T.WHAT]]} {row[T.SUBJECT:].tolist()}"
+            return f"{t} ns, timeline entry {entry}: {OPS[row[T.WHAT]]} {row[T.SUBJECT :].tolist()}"
         if z[S.HEAP_SIZE] and z[z[S.HEAP]] == t:
             code = int(z[z[S.HEAP] + 1])
             is_timer = code < ARRIVAL_CODE
@@ -152,7 +162,12 @@ class SteppedLane:
         return self.step(most, entry - 1) or self.step(1)
 
     def run(self, until_event: int, every: int, note: Callable[[], None] | None = None) -> None:
-        """Handle events up to a number, looking every so often; raises Broke at the first that breaks one."""
+        """Handle events up to a number, looking every so often.
+
+        Raises
+        ------
+        BrokenLaneError at the first event after which an invariant is seen not to hold
+        """
         saved = self.save()
         while self.events < until_event and not self.has_ended:
             if self.stretch(min(every, until_event - self.events)) == 0:
@@ -163,7 +178,7 @@ class SteppedLane:
                 note()
             saved = self.save()
 
-    def narrowed(self, good: Saved) -> Broke:
+    def narrowed(self, good: Saved) -> BrokenLaneError:
         """The event that broke an invariant, between a good look and now: by halving, from what was saved."""
         bad = self.events
         while bad - good.events > 1:
@@ -176,4 +191,30 @@ class SteppedLane:
         self.restore(good)
         what = self.next_event()
         self.step(1)
-        return Broke(self.events, what, self.look())
+        return BrokenLaneError(self.events, what, self.look())
+
+    def finish(self) -> None:
+        """End a lane that reached its horizon; raises BrokenLaneError if its books do not close."""
+        view = View(self.facts, self.before, self.start)
+        rest, runs = self.horizon_ns - view.now, view.core_state == C.RUNNING
+        busy = view.busy + rest * runs
+        runner = np.bincount(view.on[runs], minlength=view.num_hardware)
+        power = np.where(runner == 1, view.hardware[:, H.ACTIVE_MW], view.idle_mw())
+        power = np.where(view.hardware[:, H.STATE] == H.OFF, int(self.z[K.OFF_MW]), power)
+        energy = view.energy + rest * power
+        idle = int(self.z[N.IDLE_NS]) + rest * int(self.z[S.NUM_IDLE])
+        self.step(1)  # there is none: the lane sees that it is complete
+        event_loop.finish_lane(self.z, self.g, self.f)
+        found = (
+            first_bad(view.core[:, C.BUSY_NS] != busy, "core", expected=busy)
+            or unlike("busy_ns", int(self.z[N.BUSY_NS]), int(busy.sum()))
+            or unlike("hardware busy", int(view.hardware[:, H.BUSY_NS].sum()), int(busy.sum()))
+            or first_bad(view.hardware[:, H.ENERGY_PJ] != energy, "hardware core", expected=energy)
+            or unlike("idle_ns", int(self.z[N.IDLE_NS]), idle)
+            or unlike("completed", int(self.z[S.STATUS]) & COMPLETED_BIT, COMPLETED_BIT)
+        )
+        if found:
+            sentence = (
+                "At the horizon busy time, idle time and energy are those of the last look and the rest."
+            )
+            raise BrokenLaneError(self.events, "the end", [Broken("last books", sentence, found)])

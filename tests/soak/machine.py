@@ -126,14 +126,16 @@ def check_rebinding(view: View) -> str:
 def check_events(view: View) -> str:
     due, state = view.events[: view.num_cores], view.core_state
     never = due == TIME_NEVER_NS
-    bad = np.isin(state, (C.RUNNING, C.WAKING)) & (never | (due < view.now))
-    bad |= np.isin(state, (C.STALLED, C.OFFLINE)) & ~never
+    bad = ((state == C.RUNNING) | (state == C.WAKING)) & (never | (due < view.now))
+    bad |= ((state == C.STALLED) | (state == C.OFFLINE)) & ~never
     bad |= (state == C.IDLE) & ~never & ((due < view.now) | (view.z[K.POLL_NS] == 0))
     beyond = (view.events[view.num_cores :] != TIME_NEVER_NS).any()
     return first_bad(bad, "core", state=state, event=due) or ("an event of no core" if beyond else "")
 
 
-@invariant("event tree", "Each match of the tree is won by the least (time, core), so entry 1 by the next event.")
+@invariant(
+    "event tree", "Each match of the tree is won by the least (time, core), so entry 1 by the next event."
+)
 def check_tree(view: View) -> str:
     leaves = view.events.size
     tree = view.array(S.TREE, leaves)

@@ -9,19 +9,7 @@ from sim.layout import process as P
 from sim.layout import step as T
 from sim.layout.sentinel import TIME_NEVER_NS
 from tests.soak.registry import first_bad, invariant, unlike
-from tests.soak.view import ARRIVAL_CODE, MAIL_WIDTH, View, as_bools
-
-
-def chain(first: int, following: list[int], most: int) -> list[int] | None:
-    """Members of a list that is linked by `following`; None if it leaves the table or does not end."""
-    found: list[int] = []
-    at = first
-    while at >= 0:
-        if at >= len(following) or len(found) >= most:
-            return None
-        found.append(at)
-        at = following[at]
-    return found
+from tests.soak.view import ARRIVAL_CODE, View, as_bools, chain
 
 
 @invariant("ranges", "Every live process has a state, class, place and program counter that exist.")
@@ -54,7 +42,7 @@ def check_live(view: View) -> str:
 
 @invariant("free slots", "The list of freed slots holds each FREE slot once, and no other.")
 def check_free(view: View) -> str:
-    found = chain(int(view.z[S.FREE_FIRST]), view.process[:, P.NEXT].tolist(), view.used)
+    found = chain(int(view.z[S.FREE_FIRST]), view.process[:, P.NEXT].tolist())
     free = np.flatnonzero(view.state == P.FREE)
     if found is None:
         return "the list does not end"
@@ -169,35 +157,30 @@ def check_waiting(view: View) -> str:
 
 @invariant("mailboxes", "A mailbox ends at MAIL_LAST and holds MAIL_COUNT messages, at most its capacity.")
 def check_mailboxes(view: View) -> str:
-    used = int(view.z[S.MAIL_USED])
-    following = view.array(S.MAIL, MAIL_WIDTH * used).reshape(used, MAIL_WIDTH)[:, 0].tolist()
-    for slot in view.live[view.process[view.live, P.MAIL_FIRST] >= 0].tolist():
-        row = view.process[slot]
-        found = chain(int(row[P.MAIL_FIRST]), following, used)
-        if found is None or len(found) != row[P.MAIL_COUNT] or found[-1] != row[P.MAIL_LAST]:
-            return f"process {slot}: {found and len(found)} messages, MAIL_COUNT {row[P.MAIL_COUNT]}"
     rows = view.process[view.live]
-    empty = (rows[:, P.MAIL_FIRST] < 0) & ((rows[:, P.MAIL_COUNT] != 0) | (rows[:, P.MAIL_LAST] >= 0))
+    counts, lasts = rows[:, P.MAIL_COUNT].tolist(), rows[:, P.MAIL_LAST].tolist()
+    for slot, found, count, last in zip(view.live, view.mail[:-1], counts, lasts, strict=True):
+        if found is None or len(found) != count or (found[-1] if found else P.NONE) != last:
+            return (
+                f"process {slot}: {found and len(found)} messages to {found and found[-1]}, {count} to {last}"
+            )
     capacity = int(view.z[K.MAILBOX_CAPACITY])
     over = rows[:, P.MAIL_COUNT] > capacity if capacity != K.UNLIMITED else np.zeros(rows.shape[0], bool)
-    return first_bad(empty | over, "live process", slot=view.live, count=rows[:, P.MAIL_COUNT])
+    return first_bad(over, "live process", slot=view.live, count=rows[:, P.MAIL_COUNT])
 
 
 @invariant("message pool", "Each message row in use is in one mailbox or in the list of free ones.")
 def check_pool(view: View) -> str:
-    used = int(view.z[S.MAIL_USED])
-    following = view.array(S.MAIL, MAIL_WIDTH * used).reshape(used, MAIL_WIDTH)[:, 0].tolist()
-    lists = [int(view.z[S.MAIL_FREE]), *view.process[view.live, P.MAIL_FIRST].tolist()]
-    seen: list[int] = []
-    for first in lists:
-        found = chain(first, following, used)
-        if found is None:
-            return f"the list from {first} does not end"
-        seen += found
-    return "" if sorted(seen) == list(range(used)) else f"{len(seen)} rows in lists, {used} in use"
+    if None in view.mail:
+        return "a list that does not end"
+    seen = np.array([row for found in view.mail for row in found or ()], np.int64)
+    once = np.bincount(seen, minlength=int(view.z[S.MAIL_USED]))
+    return first_bad(once != 1, "row", lists=once)
 
 
-@invariant("due events", "Nothing that is to come lies in the past: timers, arrivals, passes, windows, entries.")
+@invariant(
+    "due events", "Nothing that is to come lies in the past: timers, arrivals, passes, windows, entries."
+)
 def check_due(view: View) -> str:
     z = view.z
     times = [int(z[i]) for i in (S.NEXT_BALANCE_NS, S.NEXT_ADAPT_NS, S.NEXT_REBIND_NS, S.NEXT_WINDOW_NS)]

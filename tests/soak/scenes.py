@@ -4,6 +4,7 @@ from dataclasses import replace
 from random import Random
 
 import sim
+from sim.spec.policy import PLACEMENTS_SPAWN, PLACEMENTS_WAKE
 from tests.analytic.machines import machine
 from tests.reference.scenarios import Scenario
 from tests.reference.traces import random_trace
@@ -171,13 +172,15 @@ def policy(rng: Random) -> sim.Policy:
     return sim.Policy(
         threshold_factor=rng.choice((0.0, 0.1, 1.0)),
         placement=sim.Placement(
-            spawn=rng.choice(sim.spec.policy.PLACEMENTS_SPAWN), wake=rng.choice(sim.spec.policy.PLACEMENTS_WAKE)
+            spawn=rng.choice(PLACEMENTS_SPAWN), wake=rng.choice(PLACEMENTS_WAKE)
         ),
         stealing=sim.Stealing(
             victim=rng.choice(("random", "nearest", "longest")), amount=rng.choice(("half", "half", "batch")),
             batch=3, poll_ns=rng.choice((0, 0, 20_000)), wake_idle=rng.random() < 0.7,
         ),
-        balancing=sim.Balancing(period_ns=rng.choice((20_000, 200_000)), scope=rng.choice(("hierarchical", "machine"))),
+        balancing=sim.Balancing(
+            period_ns=rng.choice((20_000, 200_000)), scope=rng.choice(("hierarchical", "machine"))
+        ),
         decision=sim.Decision(
             rule=rng.choice(("remaining_life", "cost_benefit", "always")),
             remaining=rng.choice(("class_mean", "step", "age")), utilisation_weight=0.5,
@@ -232,13 +235,17 @@ def adjustment(rng: Random, topology: sim.Topology, t: int, schedulers: int) -> 
                 new = sim.Affinity(type="strict", cores=f"{n}-{n + 3}")  # names no core: refused
             return sim.Change(time_ns=t, op="affinity", process_class=name, affinity=new)
         case "bind":
-            return sim.Change(time_ns=t, op="bind", scheduler=rng.randrange(schedulers), core=rng.randrange(n))
+            return sim.Change(
+                time_ns=t, op="bind", scheduler=rng.randrange(schedulers), core=rng.randrange(n)
+            )
         case "unbind":
             return sim.Change(time_ns=t, op="unbind", scheduler=rng.randrange(schedulers))
     return sim.Change(time_ns=t, op="load", factor=rng.choice((0.3, 1.0, 1.0, 2.5)))
 
 
-def timeline(rng: Random, topology: sim.Topology, schedulers: int, horizon_ns: int, count: int) -> sim.Timeline:
+def timeline(
+    rng: Random, topology: sim.Topology, schedulers: int, horizon_ns: int, count: int
+) -> sim.Timeline:
     """About `count` entries; now and then several at one time, and everything opens again."""
     changes: list[sim.Change] = []
     gap = max(1, horizon_ns // count)
@@ -301,7 +308,9 @@ def soak_scene(seed: int, index: int, events: int, entries: int = 500) -> Scenar
     topology = MACHINES[index % len(MACHINES)]()
     if rng.random() < 0.6:
         nodes = topology.num_nodes
-        topology = replace(topology, node_memory_bytes=[rng.choice((4_000_000, 1 << 30)) for _ in range(nodes)])
+        topology = replace(
+            topology, node_memory_bytes=[rng.choice((4_000_000, 1 << 30)) for _ in range(nodes)]
+        )
     bound = binding(rng, index // len(MACHINES), topology.num_cores)
     schedulers = bound.schedulers or topology.num_cores
     horizon_ns = max(1_000_000, events * EVENT_NS // min(schedulers, topology.num_cores))

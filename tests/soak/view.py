@@ -1,6 +1,7 @@
 """What an invariant looks at: the arena of a lane between two events, in NumPy, without the kernel."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +23,18 @@ def as_bools(words: np.ndarray, count: int) -> np.ndarray:
     """Sets of `count` members, int64 (.., word), as bool (.., member)."""
     raw = np.ascontiguousarray(words).view(np.uint8)
     return np.unpackbits(raw, axis=-1, bitorder="little")[..., :count].astype(bool)
+
+
+def chain(first: int, following: list[int]) -> list[int] | None:
+    """Members of a list that is linked by `following`; None if it leaves the table or does not end."""
+    found: list[int] = []
+    at = first
+    while at >= 0:
+        if at >= len(following) or len(found) >= len(following):
+            return None
+        found.append(at)
+        at = following[at]
+    return found
 
 
 class Facts:
@@ -120,7 +133,7 @@ class Past:
     """What is kept of an earlier look at the lane.
 
     busy : by scheduler, hardware_busy and energy : by hardware core, all up to `now_ns`
-    state, active_mw : of the hardware cores; base_q20 is not needed
+    state, active_mw : of the hardware cores
     given : reductions drawn and run since time 0, all processes
     opened : migrations not settled; running : processes on a core; carried : of their segments up to now
     """
@@ -165,6 +178,14 @@ class View:
         self.on = self.core[:, C.HARDWARE]
         self.events = z[int(z[S.EVENTS]) :][: int(z[S.LEAVES])]
 
+    @cached_property
+    def mail(self) -> list[list[int] | None]:
+        """Messages of each live process, by row of the pool, and last the free rows; None without an end."""
+        used = int(self.z[S.MAIL_USED])
+        following = self.array(S.MAIL, MAIL_WIDTH * used).reshape(used, MAIL_WIDTH)[:, 0].tolist()
+        firsts = [*self.process[self.live, P.MAIL_FIRST].tolist(), int(self.z[S.MAIL_FREE])]
+        return [chain(first, following) if first >= 0 else [] for first in firsts]
+
     def members(self, name: int, count: int = 1) -> np.ndarray:
         """Sets of schedulers that begin at a scalar, bool (set, core)."""
         words = int(self.z[S.WORDS])
@@ -182,15 +203,17 @@ class View:
         inside = self.facts.masks[rows[:, P.MASK], self.on[cores]]
         return (rows[:, P.AFFINITY] == P.STRICT) & ~inside
 
+    @cached_property
     def busy(self) -> np.ndarray:
         """Busy time of each scheduler up to now."""
         spent = np.where(self.core_state == C.RUNNING, self.now - self.core[:, C.SEGMENT_NS], 0)
         return self.core[:, C.BUSY_NS] + spent
 
+    @cached_property
     def hardware_busy(self) -> np.ndarray:
         """Busy time of each hardware core up to now."""
         total = self.hardware[:, H.BUSY_NS].copy()
-        np.add.at(total, self.on, self.busy() - self.core[:, C.BOOKED_NS])
+        np.add.at(total, self.on, self.busy - self.core[:, C.BOOKED_NS])
         return total
 
     def idle_mw(self) -> np.ndarray:
@@ -198,15 +221,17 @@ class View:
         slow = self.hardware[:, H.IS_EFFICIENCY] == 1
         return np.where(slow, self.z[K.E_IDLE_MW], self.z[K.P_IDLE_MW])
 
+    @cached_property
     def energy(self) -> np.ndarray:
         """Energy of each hardware core up to now (DESIGN §16)."""
         rows = self.hardware
         elapsed = self.now - rows[:, H.MARK_NS]
-        busy = self.hardware_busy() - rows[:, H.MARK_BUSY_NS]
+        busy = self.hardware_busy - rows[:, H.MARK_BUSY_NS]
         on = busy * rows[:, H.ACTIVE_MW] + (elapsed - busy) * self.idle_mw()
         off = elapsed * self.z[K.OFF_MW]
         return rows[:, H.ENERGY_PJ] + np.where(rows[:, H.STATE] == H.OFF, off, on)
 
+    @cached_property
     def given(self) -> int:
         """Reductions run by all processes since time 0, from what they drew and what is left of it."""
         if not self.facts.is_counted:
@@ -243,15 +268,15 @@ class View:
         return Past(
             now_ns=self.now,
             live=int(self.z[S.LIVE]),
-            given=self.given(),
+            given=self.given,
             opened=int((self.process[self.live, P.OPEN_MIGRATION] == 1).sum()),
             running=self.running.size,
             carried_ns=int((self.now - rows[:, C.SEGMENT_NS]).sum()),
             idle_ns=int(self.z[N.IDLE_NS]),
             events=int(self.z[N.EVENTS]),
-            busy=self.busy(),
-            hardware_busy=self.hardware_busy(),
-            energy=self.energy(),
+            busy=self.busy,
+            hardware_busy=self.hardware_busy,
+            energy=self.energy,
             state=self.hardware[:, H.STATE].copy(),
             active_mw=self.hardware[:, H.ACTIVE_MW].copy(),
         )
