@@ -71,15 +71,6 @@ def free_core(z, origin, most_q20):
 
 
 @kernel
-def move(z, g, f, c, h):
-    """Migrate scheduler c in this pass, and keep the counts of active schedulers."""
-    old = place_of(z, c)
-    if schedulers.migrate_scheduler(z, g, f, c, h):
-        z[hardware(z, old) + H.ACTIVE] -= 1
-        z[hardware(z, h) + H.ACTIVE] += 1
-
-
-@kernel
 def spread(z, g, f):
     """Move one scheduler from the most crowded core to a free one; False if there is nothing to move."""
     crowded = crowded_core(z)
@@ -88,8 +79,7 @@ def spread(z, g, f):
     h = free_core(z, crowded, 2**62)
     if h < 0:
         return False
-    move(z, g, f, movable_on(z, crowded), h)
-    return True
+    return schedulers.migrate_scheduler(z, g, f, movable_on(z, crowded), h)
 
 
 @kernel
@@ -107,8 +97,7 @@ def speed_up(z, g, f):
                 best, most, where = c, load, h
     if best < 0:
         return False
-    move(z, g, f, best, where)
-    return True
+    return schedulers.migrate_scheduler(z, g, f, best, where)
 
 
 @kernel
@@ -138,12 +127,13 @@ def rebinding_pass(z, g, f):
     """One pass: spread, then speed up where the mode does that, then what the operating system does."""
     z[S.NEXT_REBIND_NS] += z[K.REBIND_PERIOD_NS]
     mode = z[K.BINDING]
-    count_active(z)
     for _ in range(z[K.REBIND_BATCH]):
+        count_active(z)  # a move may have woken others
         moved = spread(z, g, f)
         if not moved and (mode == R.DYNAMIC or mode == R.HYBRID):
             moved = speed_up(z, g, f)
         if not moved:
             break
     if mode == R.UNBOUND or mode == R.STATIC:
+        count_active(z)
         disturb(z, g, f)

@@ -84,33 +84,15 @@ def test_forced_moves_may_return() -> None:
     assert case.metrics()["return_share"] == pytest.approx(5 / 6)
 
 
-@pytest.mark.parametrize("capacity", [1, 3])
+@pytest.mark.parametrize("capacity", [1, 2])
 def test_nobody_migrates_into_a_full_queue(capacity: int) -> None:
-    """Processes go to the first core; with room for few there, most are refused and nothing overflows."""
-    policy = sim.Policy(
-        placement=sim.Placement(wake="preferred"), stealing=NO_STEALING, decision=ALWAYS
-    )
-    affinity = sim.Affinity(type="preferred", preferred_core=0)
-    classes = (group(count=8, program=(DRAWN, PAUSE), affinity=affinity),)
-    case = Case(classes, policy=policy).within(2_000_000, quantum_reds=100)
-    full = case.within(2_000_000, queue_capacity=capacity)
-    depth, most = 0, 0
-    out = full.outcome()
-    for _, code, target, _, _, _ in out.log.tolist():
-        depth += (code == codes.MIGRATE and target == 0) - (code == codes.DISPATCH and target == 0)
-        depth += code == codes.PREEMPT and target == 0
-        depth += code == codes.WAKE and False
-        most = max(most, depth)
-    assert case.outcome()["denied_capacity"] == 0
-    assert out["denied_capacity"] > 0
-    assert out["queue_overflow_count"] >= 0
-    assert out["migration_count"] < case.outcome()["migration_count"]
-    assert all(load < capacity + 1 for load in loads_at_passing(out))
-
-
-def loads_at_passing(out: Outcome) -> list[int]:
-    """Load of the target when a migration passed; the running process counts one."""
-    return [max(0, row["target_load"] - 1) for row in out.decisions if row["verdict"] == -1]
+    case = restless(topology=machine(2, 2, 2)).but(classes=(group(count=6, program=(DRAWN, PAUSE)),))
+    for each, holds in ((case.within(2_000_000, queue_capacity=capacity), True), (case, False)):
+        out = each.outcome()
+        loads = [row["target_load"] for row in out.decisions if row["verdict"] == -1]
+        assert (max(loads) <= capacity) == holds  # of them one runs, or the core sleeps
+        assert (out["denied_capacity"] > 0) == holds
+        assert len(loads) > 20
 
 
 def test_a_thief_outside_the_mask_is_refused() -> None:
@@ -118,7 +100,7 @@ def test_a_thief_outside_the_mask_is_refused() -> None:
     policy = sim.Policy(decision=ALWAYS, stealing=sim.Stealing(poll_ns=5_000))
     out = Case(classes, policy=policy).outcome()
     assert out["denied_mask"] > 0
-    assert {target for _, target in out.moves()} <= {0, 1}
+    assert {row[2] for row in out.entries(codes.MIGRATE) if row[3] < 6} <= {0, 1}
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -107,6 +107,7 @@ def rescue(lane) -> None:
 
 def count_stranded(lane) -> None:
     """Count the processes that an event has left stranded."""
-    stranded = {p for core in lane.cores for p in core.queued() if is_stranded(p, core)}
+    busy = [core for core in lane.cores if core.queue_length()]
+    stranded = {process for core in busy for process in core.queued() if is_stranded(process, core)}
     lane.count("stranded_count", len(stranded - lane.stranded))
     lane.stranded = stranded

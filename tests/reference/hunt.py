@@ -41,9 +41,9 @@ def hunt(first: int, count: int, processes: int, parts: tuple[str, ...], is_long
     for done, (seed, report) in enumerate(outcomes(tasks, processes), start=1):
         if report is not None:
             differing.append(seed)
+            print(f"--- seed {seed}", flush=True)
             if len(differing) <= REPORTS_MAX:
-                head = report if is_long else report.split("\n\n")[0]
-                print(f"--- seed {seed}\n{head}\n", flush=True)
+                print((report if is_long else report.split("\n\n")[0]) + "\n", flush=True)
         if time.monotonic() - last > PROGRESS_S or done == count:
             last = time.monotonic()
             rate = done / (last - began)

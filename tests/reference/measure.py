@@ -49,6 +49,7 @@ class Measure:
         """Add a stretch of time in which nothing changed."""
         if elapsed_ns == 0:
             return
+        queued = [(core, process) for core in cores if core.queue_length() for process in core.queued()]
         for core in cores:
             self.queue_area[core.index] += core.load() * elapsed_ns
             if core.state == CoreState.RUNNING:
@@ -57,8 +58,7 @@ class Measure:
                 self.counters["busy_ns"] += elapsed_ns
             elif core.state == CoreState.IDLE:
                 self.counters["idle_ns"] += elapsed_ns
-                others = (other for other in cores if other is not core)
-                if any(p.may_run_on(core.hw) for other in others for p in other.queued()):
+                if any(process.may_run_on(core.hw) for other, process in queued if other is not core):
                     self.counters["wasted_ns"] += elapsed_ns
                     self.period_wasted_ns += elapsed_ns
 

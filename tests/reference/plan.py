@@ -139,8 +139,8 @@ def arrival_rate(spec, classes, ns_per_reduction: float, machine: Machine) -> fl
     arrival = spec.arrival
     if arrival.kind == "none" or arrival.rate_per_s is not None:
         return arrival.rate_per_s or 0.0
-    demand = demand_reds(spec, classes, ())
-    rate = arrival.load * sum(machine.speed) * 1e9 / (demand * ns_per_reduction)
+    capacity = sum(machine.speed) * 1e9 / ns_per_reduction
+    rate = arrival.load * capacity / demand_reds(spec, classes, ())
     if arrival.kind == "on_off":
         rate *= (arrival.on_ns + arrival.off_ns) / arrival.on_ns
     return rate

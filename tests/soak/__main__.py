@@ -4,8 +4,8 @@
     python -m tests.soak --seed 1 --lane 17 --until-event 123456     (a lane of a soak again, up to an event)
 
 All invariants are looked at every so many events, before and after every entry of the timeline, and at the
-end of each lane. Between its large lanes a soak runs small ones (tests/reference/scenarios.py), which it looks
-at more often. The same arguments give the same lanes.
+end of each lane. Between its large lanes a soak runs small ones (tests/reference/scenarios.py), which it
+looks at more often. The same arguments give the same lanes.
 """
 
 import argparse
@@ -85,11 +85,11 @@ class Soak:
         if now - self.last < PROGRESS_S and not is_last:
             return
         self.last = now
-        events = self.events + lane.events
+        events, place = self.events + lane.events, lane.z[0] / lane.horizon_ns
         rate = events / 1e6 / (now - self.began)
         print(
             f"{events:>12,} events, {rate:.2f} M a second, {self.checks + lane.checks:,} looks, "
-            f"{self.lanes + 1} lanes, now {name.split(' --lane')[0]} at {lane.z[0] / lane.horizon_ns:.0%}",
+            f"{self.lanes + 1} lanes, now {name.partition(' --lane-')[0]} at {place:.0%}",
             flush=True,
         )
 

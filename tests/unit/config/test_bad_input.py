@@ -123,6 +123,12 @@ def test_errors_are_the_same_with_flags_of_hydra(run: Run, flags: list[str]) -> 
     assert told.startswith("coreshift: ")
 
 
+def test_a_point_that_there_is_not(run: Run) -> None:
+    code, told = run(simulate.main, "experiment=smoke", "point=9")
+    assert (code, "point = 9: must be 0 to 3" in told) == (2, True)
+    assert "must be the number of a point" in run(simulate.main, "point=x")[1]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from pipeline import cli, simulate, sweep, topology, trace
 from pipeline.compose import read_command, split_flags
+from pipeline.recommend import rerun_of
+from tests.unit.config.conftest import MakeStudy
 
 SHORT = (
     "topology=two_core", "workload=steady", "replicates=2", "simulation.horizon_ns=3_000_000",
@@ -33,6 +36,28 @@ def test_simulate_prints_json_and_nothing_else(capsys: pytest.CaptureFixture[str
 def test_simulate_prints_a_table_with_whole_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert simulate.main([*SHORT, "policy=none"]) == 0
     assert "migration_overhead_share" in capsys.readouterr().out
+
+
+def test_a_point_of_a_study_is_simulated_by_its_number(
+    study_of: MakeStudy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*SHORT, "binding=static,none", "policy.threshold_factor=1,2"]
+    assert simulate.main([*words, "point=3", "output=json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["digest"] == study_of(*words).points[3].digest
+    assert answer["labels"]["binding"] == "none"
+
+
+def test_a_point_without_some_axis_is_run_again_by_its_number() -> None:
+    command = ["python", "-m", "pipeline.sweep", "experiment=binding", "cluster=inline", "seed=2"]
+    axes = ("binding", "binding.performance")
+    run = SimpleNamespace(axes=axes, manifest={"command": command})
+    row = {"point": 4, "topology": "single", "binding": "hybrid", "binding.performance": 2}
+    assert rerun_of(run, row) == [  # type: ignore[arg-type]
+        "experiment=binding", "seed=2", "topology=single", "binding=hybrid", "binding.performance=2",
+    ]  # fmt: skip
+    lacking = {**row, "binding.performance": None}
+    assert rerun_of(run, lacking) == ["experiment=binding", "seed=2", "point=4"]  # type: ignore[arg-type]
 
 
 def test_topologies_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
