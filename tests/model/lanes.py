@@ -48,7 +48,9 @@ EXIT = sim.Step(op="exit")
 SPIN = (run(10_000),)
 
 
-def group(name: str = "p", count: int = 1, program: tuple[sim.Step, ...] = SPIN, **fields) -> sim.ProcessClass:
+def group(
+    name: str = "p", count: int = 1, program: tuple[sim.Step, ...] = SPIN, **fields
+) -> sim.ProcessClass:
     """A class of processes that are present from the start."""
     return sim.ProcessClass(name=name, count=count, program=program, **fields)
 

@@ -75,7 +75,9 @@ def test_a_changed_preference_moves_once_and_then_holds_nobody(kind: str) -> Non
     assert out["migration_count"] == 2
 
 
-@pytest.mark.parametrize("new", [NOWHERE, sim.Affinity(type="preferred", cores="50-60")], ids=["strict", "preferred"])
+@pytest.mark.parametrize(
+    "new", [NOWHERE, sim.Affinity(type="preferred", cores="50-60")], ids=["strict", "preferred"]
+)
 def test_an_empty_mask_is_refused_and_the_old_one_kept(new: sim.Affinity) -> None:
     program = (run(500), step(new), block(1000))
     own = Case((group(program=program, affinity=strict("3")),), cost=BARE).within(100_000).outcome()
@@ -154,12 +156,19 @@ def test_by_hand_is_the_same_as_by_timeline() -> None:
     assert live.clear_affinity(0)
     assert live.get_affinity(0).type == "none"
     by_hand, by_timeline = live.metrics(), timeline.metrics()
-    for name in ("migrations_affinity", "affinity_count", "activation_count", "migration_cost_realised_cycles"):
+    for name in (
+        "migrations_affinity",
+        "affinity_count",
+        "activation_count",
+        "migration_cost_realised_cycles",
+    ):
         assert by_hand[name] == by_timeline[name], name
     assert by_hand["migrations_affinity"] == 2
 
 
 def test_may_it_run_there() -> None:
-    live = Case((group(affinity=strict("node:1")), group("q", affinity=sim.Affinity(type="preferred", cores="0")))).live()
+    live = Case(
+        (group(affinity=strict("node:1")), group("q", affinity=sim.Affinity(type="preferred", cores="0")))
+    ).live()
     assert [live.check_affinity(0, c) for c in range(8)] == [False] * 4 + [True] * 4
     assert all(live.check_affinity(1, c) for c in range(8))

@@ -109,7 +109,8 @@ def away(**fields) -> float:
 @pytest.mark.parametrize(
     ("kind", "cores", "preferred", "expected"),
     [("preferred", "0-3", None, 0), ("preferred", "1-3", None, 1), ("preferred", "0-3", 0, 0),
-     ("preferred", "0-3", 1, 1), ("preferred", "1-3", 0, 0), ("dynamic", "0", None, 0), ("dynamic", None, 5, 1)],
+     ("preferred", "0-3", 1, 1), ("preferred", "1-3", 0, 0), ("dynamic", "0", None, 0),
+     ("dynamic", None, 5, 1)],
 )  # fmt: skip
 def test_away_share_is_time_off_the_preferred_core_or_mask(kind, cores, preferred, expected) -> None:
     assert away(type=kind, cores=cores, preferred_core=preferred) == expected
@@ -153,7 +154,9 @@ def test_a_dynamic_process_settles_where_it_went() -> None:
                group("others", 16, WANDER))  # fmt: skip
     case = Case(classes, policy=policy, cost=BARE)
     free = case.but(classes=(group("p", 8, WANDER), classes[1]))
-    moves = [sum(p < 8 for _, _, _, p, _, _ in each.outcome().entries(codes.MIGRATE)) for each in (case, free)]
+    moves = [
+        sum(p < 8 for _, _, _, p, _, _ in each.outcome().entries(codes.MIGRATE)) for each in (case, free)
+    ]
     assert 0 < moves[0] < moves[1] / 2
 
 
@@ -209,7 +212,9 @@ CHILD = (run(100), block(10**9))
     ],
 )
 def test_a_child_has_the_affinity_that_the_spawn_says(class_affinity, override, cores) -> None:
-    affinity = {"own": strict("6"), "inherit": sim.Affinity(), "none": sim.Affinity(type="none")}[class_affinity]
+    affinity = {"own": strict("6"), "inherit": sim.Affinity(), "none": sim.Affinity(type="none")}[
+        class_affinity
+    ]
     spawn = sim.Step(op="spawn", to="child", affinity=override)
     classes = (
         group("parent", 1, (run(100), spawn, block(5000)), affinity=strict("2-3")),

@@ -54,7 +54,9 @@ HYBRID = {"core_type": [0, 1], "core_speed": [1.0, 0.5], "core_frequency_mhz": [
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 2.0])
 @pytest.mark.parametrize(("start", "gain_ns", "mhz"), [(1, 100_000, 3000), (0, -100_000, 2000)])
-def test_speed_gained_is_that_on_the_remaining_work(start: int, gain_ns: int, mhz: int, weight: float) -> None:
+def test_speed_gained_is_that_on_the_remaining_work(
+    start: int, gain_ns: int, mhz: int, weight: float
+) -> None:
     """10 000 reductions take 100 us on the P core and 200 us on the E core."""
     crowd = group(count=3, start="first")
     topology = machine(2, 2, 2, **({k: v[::-1] for k, v in HYBRID.items()} if start else HYBRID))
@@ -91,7 +93,15 @@ def test_utilisation_counts_the_busy_share_of_the_last_window(weight: float) -> 
 @pytest.mark.parametrize("kind", ["preferred", "dynamic"])
 @pytest.mark.parametrize(
     ("cores", "preferred", "sign"),
-    [("1", None, 1), ("0", None, -1), ("0-1", None, 0), ("1", 1, 2), ("0", 1, 0), ("0-1", 0, -1), ("1", 0, 0)],
+    [
+        ("1", None, 1),
+        ("0", None, -1),
+        ("0-1", None, 0),
+        ("1", 1, 2),
+        ("0", 1, 0),
+        ("0-1", 0, -1),
+        ("1", 0, 0),
+    ],
     ids=["into_mask", "out_of_mask", "within_mask", "both", "opposed", "leaves_core", "opposed_too"],
 )
 def test_bonus_of_mask_and_preferred_core(kind: str, cores: str, preferred: int | None, sign: int) -> None:

@@ -105,7 +105,9 @@ def test_heaps_stand_where_the_process_first_ran_and_then_follow() -> None:
 def test_a_heap_does_not_follow_to_a_full_node() -> None:
     """Node 1 is full: the process may run there, but its heaps stay on node 0."""
     program = (block(10**9), run(1))
-    filler = group("filler", program=program, memory=sim.Memory(working_set_bytes=99_000), affinity=strict("5"))
+    filler = group(
+        "filler", program=program, memory=sim.Memory(working_set_bytes=99_000), affinity=strict("5")
+    )
     case = moved(HEAPS).within(400_000, quantum_reds=1000, node_memory_bytes=100_000)
     full = case.but(classes=(*case.classes, filler)).outcome()
     assert (full["young_move_count"], full["old_move_count"]) == (0, 0)

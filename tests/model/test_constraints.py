@@ -1,5 +1,6 @@
 """What keeps migrations rare: no ping-pong, room at the target, limits and the storm detector."""
 
+import itertools
 from collections.abc import Iterable
 
 import pytest
@@ -7,7 +8,19 @@ import pytest
 import sim
 from sim.kernels import log as codes
 from tests.analytic.machines import machine
-from tests.model.lanes import ALWAYS, BARE, NO_STEALING, TWO_SOCKETS, Case, Outcome, block, group, move, run, strict
+from tests.model.lanes import (
+    ALWAYS,
+    BARE,
+    NO_STEALING,
+    TWO_SOCKETS,
+    Case,
+    Outcome,
+    block,
+    group,
+    move,
+    run,
+    strict,
+)
 
 DRAWN = sim.Step(op="run", draw=sim.Distribution(mean=500.0))
 PAUSE = sim.Step(op="block", draw=sim.Distribution(mean=5_000.0))
@@ -50,7 +63,9 @@ def returns(out: Outcome, window_ns: int) -> int:
 
 @pytest.mark.parametrize("window_ns", [0, 10_000, 50_000, 1_000_000])
 def test_ping_pong_is_counted_in_any_case(window_ns: int) -> None:
-    out = restless(sim.Limits(process=sim.ProcessLimit(return_window_ns=window_ns)), machine(3, 3, 3)).outcome()
+    out = restless(
+        sim.Limits(process=sim.ProcessLimit(return_window_ns=window_ns)), machine(3, 3, 3)
+    ).outcome()
     assert out["return_count"] == returns(out, window_ns)
     assert out["return_count"] > 100 or window_ns <= 10_000
     assert out["denied_return"] == 0
@@ -119,7 +134,7 @@ def test_a_process_waits_between_migrations() -> None:
     for p in range(16):
         moments = [row[0] for row in out.entries(codes.MIGRATE) if row[3] == p]
         assert len(moments) > 3
-        assert min(b - a for a, b in zip(moments, moments[1:], strict=False)) >= 100_000
+        assert min(b - a for a, b in itertools.pairwise(moments)) >= 100_000
 
 
 @pytest.mark.parametrize("rate_per_s", [20_000.0, 100_000.0])
@@ -144,7 +159,10 @@ def test_the_machine_does_so_many(rate_per_s: float) -> None:
 
 
 def test_a_rate_of_zero_is_never() -> None:
-    for limit in (sim.Limits(system=sim.RateLimit(rate_per_s=0)), sim.Limits(core=sim.RateLimit(rate_per_s=0))):
+    for limit in (
+        sim.Limits(system=sim.RateLimit(rate_per_s=0)),
+        sim.Limits(core=sim.RateLimit(rate_per_s=0)),
+    ):
         assert restless(limit).outcome()["migration_count"] == 0
 
 

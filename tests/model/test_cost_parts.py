@@ -7,7 +7,11 @@ from tests.analytic.machines import machine
 from tests.model.lanes import ALWAYS, FREE, QUIET, Case, block, group, move, run, strict
 
 SMT = machine(
-    8, 4, 4, core_smt=[0, 0, 1, 2, 3, 4, 5, 6], core_cluster=[0, 0, 0, 1, 2, 2, 3, 3],
+    8,
+    4,
+    4,
+    core_smt=[0, 0, 1, 2, 3, 4, 5, 6],
+    core_cluster=[0, 0, 0, 1, 2, 2, 3, 3],
     cluster_cache_bytes=[1 << 22] * 4,
 )
 FLAT = sim.Cost(
@@ -50,7 +54,9 @@ def test_flat_model_is_a_table_by_distance(distance: str) -> None:
 @pytest.mark.parametrize("name", [f"{part}_cycles" for part in PARTS])
 def test_every_part_of_the_flat_price_is_a_metric(name: str) -> None:
     metrics = one_move("4", FLAT).metrics()
-    assert metrics[f"migration_{name}"] == FLAT_PARTS["other_node"][1][PARTS.index(name.removesuffix("_cycles"))]
+    assert (
+        metrics[f"migration_{name}"] == FLAT_PARTS["other_node"][1][PARTS.index(name.removesuffix("_cycles"))]
+    )
 
 
 def test_parts_of_the_mechanistic_price_add_up() -> None:
@@ -153,10 +159,14 @@ def test_prices_in_cycles_take_longer_on_a_slow_clock() -> None:
 
 def test_dispatch_and_wake_have_a_price() -> None:
     """Two processes that take turns pay the dispatch each time; a sleeping core is woken after wake_ns."""
-    case = Case((group(count=2, start="first"),), machine(1, 1, 1), cost=sim.Cost(dispatch_cycles=3000, wake_ns=0))
+    case = Case(
+        (group(count=2, start="first"),), machine(1, 1, 1), cost=sim.Cost(dispatch_cycles=3000, wake_ns=0)
+    )
     out = case.outcome()
     assert out["busy_ns"] == 2_000_000 - 0
     assert out["reductions"] == pytest.approx(2_000_000 / (40_000 + 1000) * 4000, rel=0.02)
     sleeper = Case((group(program=(run(100), block(9000))),), machine(1, 1, 1))
-    counts = [sleeper.but(cost=cost).outcome()["activation_count"] for cost in (FREE, sim.Cost(dispatch_cycles=0))]
+    counts = [
+        sleeper.but(cost=cost).outcome()["activation_count"] for cost in (FREE, sim.Cost(dispatch_cycles=0))
+    ]
     assert counts == [2_000_000 // 10_000, pytest.approx(2_000_000 / 13_000, abs=2)]

@@ -25,7 +25,9 @@ def busy(rule: str) -> Case:
     pause = sim.Step(op="block", draw=sim.Distribution(mean=9000.0))
     classes = (
         group("p", 12, (drawn, pause)),
-        group("q", 12, (drawn, block(3000)), start="first", affinity=sim.Affinity(type="strict", cores="0-5")),
+        group(
+            "q", 12, (drawn, block(3000)), start="first", affinity=sim.Affinity(type="strict", cores="0-5")
+        ),
         group("r", 4, (run(2000),), start="first"),
     )
     changes = (
@@ -55,7 +57,9 @@ def test_rows_add_up_to_the_counters(rule: str) -> None:
     by_mechanism = Counter(sim.MECHANISMS[row["mechanism"]] for row in rows if row["verdict"] < 0)
     assert by_mechanism == out.mechanisms()
     assert sum(row["cost_cycles"] for row in rows if row["verdict"] < 0) == out["estimated_cycles"]
-    assert sum(row["benefit_cycles"] for row in rows if row["verdict"] == -1) == out["estimated_benefit_cycles"]
+    assert (
+        sum(row["benefit_cycles"] for row in rows if row["verdict"] == -1) == out["estimated_benefit_cycles"]
+    )
 
 
 def test_rows_are_those_of_the_event_log() -> None:
@@ -75,9 +79,7 @@ def test_rows_are_those_of_the_event_log() -> None:
 
 def test_what_passed_is_worth_it_and_what_was_refused_for_its_benefit_is_not() -> None:
     rows = busy("cost_benefit").outcome().decisions
-    worth = {
-        row["verdict"]: set() for row in rows if row["verdict"] in (-1, sim.REASONS.index("benefit"))
-    }
+    worth = {row["verdict"]: set() for row in rows if row["verdict"] in (-1, sim.REASONS.index("benefit"))}
     for row in rows:
         if row["verdict"] in worth:
             worth[row["verdict"]].add(row["benefit_cycles"] << 16 > row["cost_cycles"] * row["factor_q16"])

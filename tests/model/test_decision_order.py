@@ -1,4 +1,4 @@
-"""The checks of a candidate are made in the written order, and the first that fails is the one that counts."""
+"""The checks of a candidate are made in the written order; the first that fails is the one that counts."""
 
 import dataclasses
 import itertools

@@ -20,9 +20,7 @@ CHAIN = machine(
 def residents(topology: sim.Topology, cores: list[int], *, node_bytes: int | None = None) -> Case:
     """Processes of 40 kB, one after the other on these cores."""
     memory = sim.Memory(working_set_bytes=40_000, intensity=0.5)
-    classes = tuple(
-        group(f"p{i}", affinity=strict(str(core)), memory=memory) for i, core in enumerate(cores)
-    )
+    classes = tuple(group(f"p{i}", affinity=strict(str(core)), memory=memory) for i, core in enumerate(cores))
     case = Case(classes, topology, cost=BARE)
     return case.within(2_000_000, quantum_reds=1000, node_memory_bytes=node_bytes)
 

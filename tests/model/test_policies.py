@@ -1,6 +1,7 @@
 """What policies are for: the adaptive one settles, the NUMA-aware one stays near."""
 
 import dataclasses
+import itertools
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_the_way_there_is_one_step_a_period(start: float) -> None:
     ratio = STEP if start < 10 else 1 / STEP
     there = next(i for i, value in enumerate(path) if 10 / STEP < value < 10 * STEP)
     assert there >= 8
-    for before, after in zip(path[:there], path[1:there], strict=False):
+    for before, after in itertools.pairwise(path[:there]):
         assert after / before == pytest.approx(ratio, rel=1e-3)
 
 

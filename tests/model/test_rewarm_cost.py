@@ -12,7 +12,12 @@ MIB = 1 << 20
 BIG = {"private_cache_bytes": [2 * MIB] * 8, "cluster_cache_bytes": [32 * MIB] * 4}
 EPYC = machine(8, 2, 4, line_latency_ns=[8, 18, 105, 200], **BIG)
 APPLE = machine(8, 2, 8, line_latency_ns=[4, 40, 160, 160], **BIG)
-DISTANCES = {"same_l3": (EPYC, "1"), "other_ccx": (EPYC, "2"), "apple": (APPLE, "2"), "other_socket": (EPYC, "4")}
+DISTANCES = {
+    "same_l3": (EPYC, "1"),
+    "other_ccx": (EPYC, "2"),
+    "apple": (APPLE, "2"),
+    "other_socket": (EPYC, "4"),
+}
 SIZES = {"2.6KiB": 2616, "16KiB": 16 << 10, "64KiB": 64 << 10, "256KiB": 256 << 10, "1MiB": MIB}
 TABLE_US = {  # topology-costs §1: dependent, overlapped
     "same_l3": [(0.74, 0.02), (4.61, 0.13), (18, 0.51), (74, 2.05), (295, 8.19)],
@@ -99,8 +104,13 @@ def test_returning_gets_dearer_the_more_others_touched_there() -> None:
 def test_only_four_cores_are_remembered() -> None:
     """After four other cores the first is forgotten, and its return is as dear as a first visit."""
     paid = [
-        mover(machine(8, 8, 8, **{"private_cache_bytes": [MIB] * 8}), 65536, *path).outcome()["lines_refilled"]
-        for path in (("1", "2", "3"), ("1", "2", "3", "0"), ("1", "2", "3", "4"), ("1", "2", "3", "4", "5", "0"))
+        mover(machine(8, 8, 8, private_cache_bytes=[MIB] * 8), 65536, *path).outcome()["lines_refilled"]
+        for path in (
+            ("1", "2", "3"),
+            ("1", "2", "3", "0"),
+            ("1", "2", "3", "4"),
+            ("1", "2", "3", "4", "5", "0"),
+        )
     ]
     assert paid == [3 * 1024, 3 * 1024, 4 * 1024, 6 * 1024]
 

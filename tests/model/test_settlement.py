@@ -16,7 +16,9 @@ SLOW_THERE = machine(2, 2, 2, core_speed=[1.0, 0.25], core_type=[0, 1])
 def one_move(topology: sim.Topology = PAIR, cycles: int = 0, **fields) -> Case:
     """Four of 200 us on core 0, in slices of 40 us; the balancing pass after 100 us moves the last."""
     policy = sim.Policy(
-        stealing=NO_STEALING, balancing=sim.Balancing(period_ns=100_000, batch=1, imbalance=4), decision=ALWAYS
+        stealing=NO_STEALING,
+        balancing=sim.Balancing(period_ns=100_000, batch=1, imbalance=4),
+        decision=ALWAYS,
     )
     cost = dataclasses.replace(BARE, context_switch_cycles=cycles)
     fields = {"count": 4, "program": WORK, "start": "first"} | fields

@@ -1,11 +1,11 @@
-"""Each cause of migration has a switch: alone it moves by its own mechanisms only, and all off nobody moves."""
+"""Each cause of migration has a switch: alone it moves by its own mechanisms, and all off nobody moves."""
 
 import dataclasses
 
 import pytest
 
 import sim
-from tests.model.lanes import ALWAYS, TWO_SOCKETS, Case, change, group, move, run
+from tests.model.lanes import ALWAYS, TWO_SOCKETS, Case, change, group, move
 
 MECHANISMS = {
     "load_imbalance": {"steal", "balance"},

@@ -36,7 +36,7 @@ def test_random_replay_agrees(seed: int) -> None:
 def test_scenarios_reach_every_part_of_the_model() -> None:
     counters: Counter[str] = Counter()
     codes: set[int] = set()
-    for seed in range(150):
+    for seed in range(300):
         r = run_reference(random_scenario(seed))
         counters.update(r.counters)
         codes |= {entry[1] for entry in r.log}

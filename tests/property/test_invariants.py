@@ -38,6 +38,22 @@ def test_a_million_events_under_faults() -> None:
     assert soak.events >= EVENTS
     assert soak.entries > 300
     assert soak.checks > 700
+    assert soak.never() == []
+
+
+def test_steps_and_looks_change_nothing() -> None:
+    scene = soak_scene(5, 1, 30_000, 40)
+    stepped = SteppedLane(scene)
+    stepped.run(10**9, 700)
+    stepped.finish()
+    at_once = SteppedLane(scene)
+    at_once.step(10**9)
+    at_once.finish()
+    assert stepped.is_counting
+    assert stepped.events == at_once.events > 10_000
+    assert stepped.arena.counters() == at_once.arena.counters()
+    assert np.array_equal(stepped.arena.histograms(), at_once.arena.histograms())
+    assert np.array_equal(stepped.arena.hardware(), at_once.arena.hardware())
 
 
 def is_rich(view: View) -> bool:

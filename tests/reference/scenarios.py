@@ -204,7 +204,7 @@ def random_policy(rng: Random) -> sim.Policy:
         balancing=balancing,
         decision=random_decision(rng),
         adaptive=adaptive,
-        limits=random_limits(rng) if rng.random() < 0.3 else sim.Limits(),
+        limits=random_limits(rng) if rng.random() < 0.4 else sim.Limits(),
     )
 
 

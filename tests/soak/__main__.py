@@ -12,6 +12,9 @@ import argparse
 import time
 from collections.abc import Iterator
 
+import numpy as np
+
+from sim.layout import counter as N
 from tests.reference.scenarios import Scenario, random_scenario
 from tests.soak.drive import BrokenLaneError, SteppedLane
 from tests.soak.registry import INVARIANTS
@@ -28,6 +31,7 @@ class Soak:
         self.given = given
         self.began = self.last = time.monotonic()
         self.events = self.checks = self.lanes = self.entries = 0
+        self.totals = np.zeros(len(N.NAMES), np.int64)
 
     def lanes_to_run(self) -> Iterator[tuple[str, Scenario, int]]:
         """Name, scenario, and events between looks of each lane."""
@@ -72,12 +76,15 @@ class Soak:
 
     def count(self, lane: SteppedLane) -> None:
         """Add what a lane has done."""
-        self.events, self.checks, self.lanes = (
-            self.events + lane.events,
-            self.checks + lane.checks,
-            self.lanes + 1,
-        )
+        self.events += lane.events
+        self.checks += lane.checks
         self.entries += lane.entries
+        self.lanes += 1
+        self.totals += lane.z[N.BASE : N.BASE + len(N.NAMES)] != 0
+
+    def never(self) -> list[str]:
+        """Counters that stayed at zero in every lane: what the soak says nothing about."""
+        return [name for name, lanes in zip(N.NAMES, self.totals, strict=True) if lanes == 0]
 
     def progress(self, lane: SteppedLane, name: str, is_last: bool = False) -> None:
         """Tell how far it is, now and then."""
@@ -121,6 +128,7 @@ def main() -> int:
     report = soak.run()
     done = f"{soak.events:,} events, {soak.lanes} lanes, {soak.entries:,} entries, {soak.checks:,} looks"
     seconds = time.monotonic() - soak.began
+    print(f"never happened: {', '.join(soak.never()) or 'nothing, every counter moved'}")
     if report:
         print(f"{report}\nBROKEN after {done}, in {seconds:.0f} s", flush=True)
         return 1
