@@ -11,6 +11,7 @@ from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import table as G
+from sim.layout.status import EVENT_LIMIT, STUCK
 from sim.masks import chosen_cores, words_of
 from sim.metrics.derive import metrics_of
 from sim.plan import Lane, plan_of
@@ -85,10 +86,17 @@ class LiveLane:
         """Handle all events up to a time, at most the horizon; returns how many there were."""
         if not self.now_ns <= time_ns <= self.simulation.horizon_ns:
             raise SpecError("time_ns", time_ns, f"{self.now_ns} to {self.simulation.horizon_ns}")
+        before = int(self.z[S.HANDLED])
         self.z[S.UNTIL_NS] = time_ns
-        events = int(event_loop.loop(self.z, self.g, self.f))
-        measure.advance(self.z, self.g, self.f, time_ns)
+        events = int(event_loop.loop(self.z, self.g, self.f)) - before
+        if not self.has_stopped:
+            measure.advance(self.z, self.g, self.f, time_ns)
         return events
+
+    @property
+    def has_stopped(self) -> bool:
+        """Has the lane ended before its horizon (max_events, or a program that never runs nor waits)?"""
+        return bool(self.z[S.STATUS] & (EVENT_LIMIT | STUCK))
 
     def metrics(self) -> dict[str, float]:
         """Run to the horizon and give all metrics (sim.METRICS); the lane has ended then."""

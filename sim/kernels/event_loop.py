@@ -147,8 +147,8 @@ def next_control_ns(z):
 
 @kernel
 def loop(z, g, f):
-    """Handle events until the horizon, the event limit or a stop."""
-    events = 0
+    """Handle events until UNTIL_NS, the event limit or a stop; returns how many were handled in all."""
+    events = z[S.HANDLED]
     horizon, limit = z[K.HORIZON_NS], z[K.MAX_EVENTS]
     while z[S.STOP] == 0:
         c = z[z[S.TREE] + 1]
@@ -180,6 +180,7 @@ def loop(z, g, f):
         else:
             control(z, g, f, t)
         drain(z, g, f)
+    z[S.HANDLED] = events
     return events
 
 

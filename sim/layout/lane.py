@@ -95,4 +95,5 @@ DECISIONS_COUNT = 91
 CHARGED_NS = 92  # direct and refill time of the last charge
 UNTIL_NS = 93  # stop before events behind it: the horizon, or earlier in a lane that is stepped
 MECHANISM = 94  # of the candidate that is looked at
+HANDLED = 95  # events handled, warm-up included
 WIDTH = 96

@@ -86,7 +86,7 @@ def test_a_stepped_lane_gives_the_same_metrics(name: str) -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_any_random_lane_gives_the_same_metrics_stepped(seed: int) -> None:
-    """Replays, limits, faults and bindings as the oracle's hunt draws them; every sixth has neither of these."""
+    """Replays, limits, faults, bindings, and lanes that max_events stops, as the oracle's hunt draws them."""
     drawn = random_scenario(seed)
     lane = sim.Lane(drawn.policy, drawn.cost, drawn.seed, drawn.replicate, drawn.binding)
     parts = (drawn.topology, drawn.workload)
@@ -113,6 +113,14 @@ def test_the_events_of_all_steps_are_those_of_the_lane() -> None:
     first = live.run_until(0)
     counted = sum(live.run_until(time_ns) for time_ns in range(100_000, 2_000_001, 100_000))
     assert 0 <= counted + first - PLAIN.metrics()["event_count"] <= 1
+
+
+def test_the_limit_of_events_holds_for_all_steps_together() -> None:
+    """A lane that is stopped stays stopped, and its time with it."""
+    case = PLAIN.within(2_000_000, max_events=200)
+    live = case.live()
+    assert sum(live.run_until(time_ns) for time_ns in range(0, 2_000_000, 50_000)) == 200
+    assert_same(live.metrics(), case.metrics())
 
 
 def test_looking_changes_nothing() -> None:

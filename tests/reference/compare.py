@@ -9,7 +9,7 @@ from tests.reference.scenarios import Scenario
 from tests.reference.simulator import ReferenceResult, simulate_reference
 
 CAPACITY = 100_000
-DECISIONS = 20_000
+DECISIONS = 10_000
 HISTOGRAMS = ("sojourn", "waiting", "slowdown")
 ENTRIES_BEFORE = 5
 METRIC_TOLERANCE = (1e-15, 1e-9)
@@ -46,8 +46,8 @@ def difference(scenario: Scenario) -> str | None:
     ours = run_reference(scenario)
     their_log, theirs = run_kernel(scenario)
     found = (
-        log_difference(ours.log, their_log)
-        or decision_difference(ours.decisions, theirs["decisions"])
+        log_difference(ours.log[:CAPACITY], their_log)
+        or decision_difference(ours.decisions[:DECISIONS], theirs["decisions"])
         or counter_difference(ours, theirs)
         or status_difference(ours, theirs["status"])
     )
@@ -74,6 +74,10 @@ def status_difference(ours: ReferenceResult, status: int) -> str | None:
     expected = sim.LaneStatus[ENDS[ours.status]]
     for name in ours.exhausted:
         expected |= sim.LaneStatus[name]
+    if len(ours.log) > CAPACITY:
+        expected |= sim.LaneStatus.LOG_FULL
+    if len(ours.decisions) > DECISIONS:
+        expected |= sim.LaneStatus.DECISIONS_FULL
     found = sim.LaneStatus(status)
     return None if found == expected else f"status: reference {expected!r}, kernel {found!r}"
 

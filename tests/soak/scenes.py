@@ -159,9 +159,9 @@ def limits(rng: Random) -> sim.Limits:
             forbid_return=rng.random() < 0.7,
         ),
         core=sim.RateLimit(rate_per_s=rng.choice((2e5, 1e6)), window_ns=100_000),
-        system=sim.RateLimit(rate_per_s=rng.choice((1e5, 1e7)), window_ns=100_000),
+        system=sim.RateLimit(rate_per_s=rng.choice((1e5, 1e7, 1e7)), window_ns=100_000),
         burst=sim.BurstLimit(
-            capacity=rng.choice((5, 1000)), refill_per_s=1e5, storm_count=rng.choice((None, 40)),
+            capacity=rng.choice((5, 1000, 1000)), refill_per_s=1e5, storm_count=rng.choice((None, 15, 15)),
             storm_window_ns=20_000, cooldown_ns=50_000,
         ),
     )  # fmt: skip
