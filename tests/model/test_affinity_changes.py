@@ -75,6 +75,23 @@ def test_a_changed_preference_moves_once_and_then_holds_nobody(kind: str) -> Non
     assert out["migration_count"] == 2
 
 
+@pytest.mark.parametrize("kind", ["preferred", "dynamic"])
+def test_who_has_moved_for_its_preference_may_leave_again(kind: str) -> None:
+    """Woken anywhere: each is forced into the new mask once, and not again whenever it has left it."""
+    new = sim.Affinity(type=kind, cores="6-7")
+    changes = (change(200_000, "affinity", process_class="p", affinity=new),)
+    policy = sim.Policy(
+        placement=sim.Placement(wake="round_robin"),
+        stealing=QUIET.stealing,
+        decision=sim.Decision(rule="always"),
+    )
+    case = Case((group(count=5, program=(run(500), block(3000))),), policy=policy, cost=BARE, changes=changes)
+    out = case.outcome()
+    assert 1 <= out["migrations_affinity"] <= 5
+    assert out["migrations_wake"] > 100
+    assert {target for _, target in out.moves()} == set(range(8))
+
+
 @pytest.mark.parametrize(
     "new", [NOWHERE, sim.Affinity(type="preferred", cores="50-60")], ids=["strict", "preferred"]
 )

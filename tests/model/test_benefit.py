@@ -240,3 +240,14 @@ def test_age_must_exceed_the_cost_shared_by_those_left_behind(cycles: int, passe
     cost = dataclasses.replace(BARE, context_switch_cycles=cycles, synchronisation_cycles=(0,) * 4)
     row = candidate(case.but(cost=cost))
     assert (row["verdict"] == -1) == passes
+
+
+@pytest.mark.parametrize(("cycles", "passes"), [(239_000, True), (240_000, False)])
+def test_those_at_the_target_count_against_age(cycles: int, passes: bool) -> None:
+    """Three come before it here and one is there: again 40 us x 2 at 3 GHz."""
+    there = group("there", 1, affinity=sim.Affinity(type="strict", cores="1"))
+    case = one_pass(PAIR, group(count=4, start="first"), there, rule="remaining_life")
+    case = case.policy_but(balancing=sim.Balancing(period_ns=145_000, batch=1))
+    row = candidate(case.but(cost=dataclasses.replace(BARE, context_switch_cycles=cycles)))
+    assert (row["before"], row["target_load"]) == (3, 1)
+    assert (row["verdict"] == -1) == passes

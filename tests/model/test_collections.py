@@ -72,6 +72,14 @@ def test_moves_of_heaps_are_counted() -> None:
     assert out["remote_ns"] == pytest.approx((FAR - LOCAL) + 4 * (OLD_FAR - LOCAL), abs=10)
 
 
+def test_both_heaps_begin_on_the_node_of_the_first_dispatch() -> None:
+    """On node 1 from the start nothing is far, and no collection has anything to move."""
+    out = moved(HEAPS).but(classes=(group(memory=HEAPS, affinity=strict("5")),), changes=()).outcome()
+    assert set(out.work_ns()) == {LOCAL}
+    assert out["major_gc_count"] > 2
+    assert out["remote_ns"] == out["young_move_count"] == out["old_move_count"] == 0
+
+
 def test_without_major_collections_the_old_heap_stays() -> None:
     out = moved(dataclasses.replace(HEAPS, fullsweep_after=65535)).outcome()
     assert (out["young_move_count"], out["old_move_count"]) == (1, 0)

@@ -80,6 +80,13 @@ def test_ping_pong_can_be_forbidden(window_ns: int) -> None:
     assert out["migration_count"] > 100
 
 
+def test_other_limits_do_not_forbid_returns() -> None:
+    limit = sim.ProcessLimit(return_window_ns=1_000_000, max_migrations=1_000_000)
+    out = restless(sim.Limits(process=limit), machine(3, 3, 3)).outcome()
+    assert out["return_count"] == returns(out, 1_000_000) > 100
+    assert out["denied_return"] == 0
+
+
 def test_on_two_cores_forbidding_returns_holds_a_process_for_the_window() -> None:
     limit = sim.ProcessLimit(return_window_ns=100_000, forbid_return=True)
     out = restless(sim.Limits(process=limit), machine(2, 2, 2)).outcome()
@@ -187,6 +194,13 @@ def test_a_storm_is_stopped_for_a_while() -> None:
     assert fullest(times(calm), 100_000) == 20
     gaps = [b - a for a, b in zip(times(calm), times(calm)[1:], strict=False)]
     assert sum(gap >= 400_000 for gap in gaps) in (calm["storm_count"], calm["storm_count"] - 1)
+
+
+def test_a_storm_is_counted_once() -> None:
+    """Its history is cleared: in a window without end, every twentieth migration is a storm."""
+    burst = sim.BurstLimit(storm_count=20, storm_window_ns=10_000_000, cooldown_ns=1_000)
+    out = restless(sim.Limits(burst=burst)).outcome()
+    assert out["storm_count"] == out["migration_count"] // 20 > 5
 
 
 def test_the_storm_detector_leaves_a_calm_workload_alone() -> None:

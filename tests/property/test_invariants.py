@@ -41,6 +41,21 @@ def test_a_million_events_under_faults() -> None:
     assert len(soak.never()) < 5  # counters that no lane moved: the scenes reach nearly all there is
 
 
+def test_a_soak_stops_at_the_first_break_and_says_how_to_see_it(monkeypatch) -> None:
+    sentence, found = "It is early.", "too late"
+    monkeypatch.setitem(
+        INVARIANTS, "made up", (sentence, lambda view: found if view.z[N.EVENTS] >= 321 else "")
+    )
+    soak = Soak(arguments(events=5000))
+    report = soak.run()
+    assert f"made up: {sentence}\n    found: {found}" in report
+    assert "python -m tests.soak --seed 7 --lane 0 " in report
+    assert soak.events == 0
+    event = int(report.rpartition("--until-event ")[2])
+    assert Soak(arguments(lane=0, until_event=event)).run().partition("after event")[2] != ""
+    assert Soak(arguments(lane=0, until_event=event - 1, events=1)).run() == ""
+
+
 def test_steps_and_looks_change_nothing() -> None:
     scene = soak_scene(5, 1, 30_000, 40)
     stepped = SteppedLane(scene)

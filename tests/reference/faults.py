@@ -115,5 +115,4 @@ def open_cores(lane, named: list[int]) -> None:
                     come_online(lane, core, place.cause)
                 else:
                     rebind(lane, core, place.index, may_rescue=False)
-    if opened:
-        rescue(lane)
+    rescue(lane)

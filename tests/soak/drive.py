@@ -12,6 +12,7 @@ from sim.layout import counter as N
 from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
+from sim.layout import process as P
 from sim.layout import step as T
 from sim.layout.sentinel import TIME_NEVER_NS
 from sim.layout.status import COMPLETED_BIT, EVENT_LIMIT
@@ -20,7 +21,7 @@ from sim.spec.timeline import OPS
 from tests.reference.scenarios import Scenario
 from tests.soak import machine, places, sums
 from tests.soak.registry import Broken, broken_in, first_bad, unlike
-from tests.soak.view import ARRIVAL_CODE, Facts, Past, View
+from tests.soak.view import ARRIVAL_CODE, MAIL_WIDTH, Facts, Past, View
 
 REGISTERED = (machine, places, sums)  # as they are imported
 FOREVER = 2**62
@@ -28,9 +29,12 @@ FOREVER = 2**62
 
 @dataclass(frozen=True)
 class Saved:
-    """A lane at some event, to go on from there again."""
+    """A lane at some event, to go on from there again.
 
-    z: np.ndarray
+    parts : copies of what is in use of the arena, by their first position
+    """
+
+    parts: dict[int, np.ndarray]
     events: int
     before: Past
     start: Past
@@ -113,14 +117,14 @@ class SteppedLane:
 
     def step(self, most: int, until_ns: int = FOREVER) -> int:
         """Handle at most so many events, none behind a time; returns how many there were."""
-        self.z[K.MAX_EVENTS] = min(most, self.most - self.events)
+        handled = self.events
+        self.z[K.MAX_EVENTS] = min(handled + most, self.most)
         self.z[S.UNTIL_NS] = min(until_ns, self.horizon_ns)
-        count = int(event_loop.loop(self.z, self.g, self.f))
+        self.events = int(event_loop.loop(self.z, self.g, self.f))
         self.z[S.STATUS] &= ~EVENT_LIMIT
-        self.events += count
         if not self.is_counting and self.z[S.MEASURING]:
             self.begin_counting()
-        return count
+        return self.events - handled
 
     def begin_counting(self) -> None:
         """The counters have just begun anew: so do the sums that they are compared with."""
@@ -139,12 +143,21 @@ class SteppedLane:
         return broken
 
     def save(self) -> Saved:
-        """Keep the lane as it is now."""
-        return Saved(self.z.copy(), self.events, self.before, self.start, self.is_counting)
+        """Keep the lane as it is now; of slots and messages only those that were ever used."""
+        z, base = self.z, self.arena.base
+        ends = {
+            0: base[S.PROCESSES] + int(z[S.SLOTS_USED]) * P.WIDTH,
+            base[S.PROCESS_RINGS]: base[S.MAIL],
+            base[S.MAIL]: base[S.MAIL] + int(z[S.MAIL_USED]) * MAIL_WIDTH,
+        }
+        parts = {first: z[first:end].copy() for first, end in ends.items()}
+        return Saved(parts, self.events, self.before, self.start, self.is_counting)
 
     def restore(self, saved: Saved) -> None:
         """Be again what was saved."""
-        self.z[:] = saved.z
+        self.z[saved.parts[0].size : self.arena.base[S.PROCESS_RINGS]] = 0
+        for first, part in saved.parts.items():
+            self.z[first : first + part.size] = part
         self.events, self.is_counting = saved.events, saved.is_counting
         self.before, self.start = saved.before, saved.start
 
@@ -172,15 +185,16 @@ class SteppedLane:
         while self.events < until_event and not self.has_ended:
             if self.stretch(min(every, until_event - self.events)) == 0:
                 break
-            if self.look():
-                raise self.narrowed(saved)
+            broken = self.look()
+            if broken:
+                raise self.narrowed(saved, broken)
             if note is not None:
                 note()
             saved = self.save()
 
-    def narrowed(self, good: Saved) -> BrokenLaneError:
+    def narrowed(self, good: Saved, broken: list[Broken]) -> BrokenLaneError:
         """The event that broke an invariant, between a good look and now: by halving, from what was saved."""
-        bad = self.events
+        bad = last = self.events
         while bad - good.events > 1:
             self.restore(good)
             self.step((bad - good.events) // 2)
@@ -191,7 +205,10 @@ class SteppedLane:
         self.restore(good)
         what = self.next_event()
         self.step(1)
-        return BrokenLaneError(self.events, what, self.look())
+        found = self.look()
+        if found:
+            return BrokenLaneError(self.events, what, found)
+        return BrokenLaneError(last, f"but not when it is run again from event {good.events}", broken)
 
     def finish(self) -> None:
         """End a lane that reached its horizon; raises BrokenLaneError if its books do not close."""
