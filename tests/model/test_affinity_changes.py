@@ -75,8 +75,9 @@ def test_a_changed_preference_moves_once_and_then_holds_nobody(kind: str) -> Non
     assert out["migration_count"] == 2
 
 
+@pytest.mark.parametrize("count", [5, 30])
 @pytest.mark.parametrize("kind", ["preferred", "dynamic"])
-def test_who_has_moved_for_its_preference_may_leave_again(kind: str) -> None:
+def test_who_has_moved_for_its_preference_may_leave_again(kind: str, count: int) -> None:
     """Woken anywhere: each is forced into the new mask once, and not again whenever it has left it."""
     new = sim.Affinity(type=kind, cores="6-7")
     changes = (change(200_000, "affinity", process_class="p", affinity=new),)
@@ -85,9 +86,11 @@ def test_who_has_moved_for_its_preference_may_leave_again(kind: str) -> None:
         stealing=QUIET.stealing,
         decision=sim.Decision(rule="always"),
     )
-    case = Case((group(count=5, program=(run(500), block(3000))),), policy=policy, cost=BARE, changes=changes)
+    case = Case(
+        (group(count=count, program=(run(500), block(3000))),), policy=policy, cost=BARE, changes=changes
+    )
     out = case.outcome()
-    assert 1 <= out["migrations_affinity"] <= 5
+    assert 1 <= out["migrations_affinity"] <= count
     assert out["migrations_wake"] > 100
     assert {target for _, target in out.moves()} == set(range(8))
 

@@ -185,6 +185,21 @@ def test_a_blocked_process_wakes_elsewhere_when_its_core_is_gone() -> None:
     assert out.mechanisms() == {"failure": 1}
 
 
+@pytest.mark.parametrize(("off", "on", "cause"), [("core_offline", "core_online", "failure"),
+                                                  ("power_down", "power_up", "power")])  # fmt: skip
+def test_the_stranded_are_rescued_by_the_first_core_that_opens(off: str, on: str, cause: str) -> None:
+    """Their two cores go, one comes back: who was stranded on the other goes there at once."""
+    classes = (group("p", 4, affinity=strict("4-5")),)
+    changes = (change(200_000, off, "4-5"), change(500_000, on, "5"))
+    out = Case(classes, cost=BARE, changes=changes).outcome()
+    rescued = [row[0] for row in out.entries(codes.MIGRATE) if row[2] == 5]
+    assert rescued
+    assert set(rescued) == {500_000}
+    assert set(out.mechanisms()) == {cause}
+    assert {row[3] for row in out.entries(codes.DISPATCH) if row[0] >= 500_000} == {0, 1, 2, 3}
+    assert out["stranded_count"] == 4
+
+
 def test_a_strict_process_waits_while_no_scheduler_stands_in_its_mask() -> None:
     """Four schedulers on the first half of eight cores: who is bound to the second half is stranded."""
     classes = (group("p", 8), group("q", 2, affinity=strict("4-7")))
