@@ -18,7 +18,7 @@ from tests.soak.__main__ import Soak
 from tests.soak.drive import BrokenLaneError, SteppedLane
 from tests.soak.registry import INVARIANTS, Broken, broken_in
 from tests.soak.scenes import soak_scene
-from tests.soak.view import View
+from tests.soak.view import ARRIVAL_CODE, View
 
 EVENTS = 1_000_000
 Corruption = Callable[[View], None]
@@ -192,6 +192,12 @@ def swap_ends_of_heap(view: View) -> None:
     heap[[0, -1]] = heap[[-1, 0]]
 
 
+def mix_up_a_timer(view: View) -> None:
+    """A timer that will wake another process than the one that sleeps."""
+    codes = view.array(S.HEAP, 2 * int(view.z[S.HEAP_SIZE]))[1::2]
+    codes[np.flatnonzero(codes < ARRIVAL_CODE)[0]] = view.queued[0]
+
+
 def forget_waiters(view: View) -> None:
     h = view.on[view.core_state == C.STALLED][0]
     view.hardware[h, H.FIRST_WAITER] = C.NONE
@@ -276,7 +282,7 @@ CORRUPTIONS: list[tuple[str, Corruption]] = [
     ("backlog", flip(S.BACKLOG)),
     ("running", run_a_blocked_process),
     ("running", process(P.STATE, P.BLOCKED, P.RUNNING - P.BLOCKED)),
-    ("timers", scalar(S.HEAP_SIZE, -1)),
+    ("timers", mix_up_a_timer),
     ("timers", process(P.STATE, P.WAITING, P.BLOCKED - P.WAITING)),
     ("heap order", swap_ends_of_heap),
     ("waiting", process(P.IS_CALLING, P.CALLING, 1)),
