@@ -98,6 +98,9 @@ def set_affinity(z, g, f, p, index, kind, preferred, most):
     if z[row + P.STATE] == P.READY and not (is_misplaced(z, p, c) and evict(z, g, f, p, c, N.AFFINITY)):
         if z[K.CAN_STRAND]:
             strand.update(z, p, c)
+            mechanism = strand.rescue_mechanism(z, c)
+            if z[row + P.IS_STRANDED] and mechanism >= 0 and evict(z, g, f, p, c, mechanism):
+                return True
         # its core may have slept beside it, because it was not allowed to run there
         if z[core(z, c) + C.STATE] == C.IDLE and strand.allows(z, p, c):
             queues.make_due(z, g, f, c, z[S.NOW_NS])

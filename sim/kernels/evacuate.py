@@ -12,12 +12,6 @@ from sim.layout import process as P
 
 
 @kernel
-def is_moved(z, cause):
-    """Do processes leave a core that closed for this cause?"""
-    return z[K.ON_FAILURE if cause == C.FAILURE else K.ON_POWER] == 1
-
-
-@kernel
 def cause_at(z, c):
     """Why the hardware core of c is not open."""
     return z[hardware(z, z[core(z, c) + C.HARDWARE]) + H.CAUSE]
@@ -27,7 +21,7 @@ def cause_at(z, c):
 def leave_core(z, g, f, c):
     """Every process queued on the OFFLINE core c goes to its refuge, if it has one."""
     cause = z[core(z, c) + C.CAUSE]
-    if not is_moved(z, cause):
+    if not strand.is_moved(z, cause):
         return
     for level in range(C.LEVELS):
         p = z[core(z, c) + C.FIRST + level]
@@ -52,11 +46,8 @@ def update_queue(z, c):
 @kernel
 def rescue_from(z, g, f, c):
     """Stranded processes in core c's queue go to a refuge, where there is one now."""
-    is_off, cause = z[core(z, c) + C.STATE] == C.OFFLINE, z[core(z, c) + C.CAUSE]
-    mechanism = N.AFFINITY
-    if is_off:
-        mechanism = N.FAILURE if cause == C.FAILURE else N.POWER
-    if (is_off and not is_moved(z, cause)) or (not is_off and z[K.ON_AFFINITY] == 0):
+    mechanism = strand.rescue_mechanism(z, c)
+    if mechanism < 0:
         return
     for level in range(C.LEVELS):
         p = z[core(z, c) + C.FIRST + level]

@@ -1,6 +1,6 @@
 """Creation, wake-up and end of processes (DESIGN §4)."""
 
-from sim.kernels import affinity, bits, decide, draw, evacuate, log, measure, memory, place, queues
+from sim.kernels import affinity, bits, decide, draw, evacuate, log, measure, memory, place, queues, strand
 from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import class_state, core, klass, mail, process, process_ring
 from sim.layout import core as C
@@ -69,7 +69,7 @@ def wake(z, g, f, p):
         proposal = target = flee(z, g, f, p, last, N.AFFINITY)
     elif is_away:
         cause = evacuate.cause_at(z, last)
-        if evacuate.is_moved(z, cause):
+        if strand.is_moved(z, cause):
             target = flee(z, g, f, p, last, N.FAILURE if cause == C.FAILURE else N.POWER)
         proposal = target
     else:

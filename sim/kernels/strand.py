@@ -6,6 +6,7 @@ from sim.kernels.rows import core, mask, process
 from sim.layout import core as C
 from sim.layout import counter as N
 from sim.layout import lane as S
+from sim.layout import parameter as K
 from sim.layout import process as P
 
 
@@ -51,6 +52,23 @@ def update(z, p, c):
         else:
             z[row + P.STRANDED_AT] = this_event(z)
             z[N.STRANDED] += 1
+
+
+@kernel
+def is_moved(z, cause):
+    """Do processes leave a core that closed for this cause?"""
+    return z[K.ON_FAILURE if cause == C.FAILURE else K.ON_POWER] == 1
+
+
+@kernel
+def rescue_mechanism(z, c):
+    """How a stranded process may leave core c's queue: a mechanism, or NONE if the trigger is off."""
+    if z[core(z, c) + C.STATE] != C.OFFLINE:
+        return N.AFFINITY if z[K.ON_AFFINITY] else P.NONE
+    cause = z[core(z, c) + C.CAUSE]
+    if not is_moved(z, cause):
+        return P.NONE
+    return N.FAILURE if cause == C.FAILURE else N.POWER
 
 
 @kernel

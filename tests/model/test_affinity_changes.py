@@ -192,3 +192,17 @@ def test_may_it_run_there() -> None:
     ).live()
     assert [live.check_affinity(0, c) for c in range(8)] == [False] * 4 + [True] * 4
     assert all(live.check_affinity(1, c) for c in range(8))
+
+
+def test_a_stranded_process_goes_on_when_its_affinity_lets_it() -> None:
+    """Its cores fail for ever; at 50 us it may run anywhere again."""
+    two = (group(affinity=strict("0-1")),)
+    fails = sim.Change(time_ns=20_000, op="core_offline", cores="0-1")
+    free = change(50_000, "affinity", affinity=sim.Affinity(type="none"))
+    stuck, freed = (
+        Case(two, policy=QUIET, cost=BARE, changes=c).outcome() for c in ((fails,), (fails, free))
+    )
+    assert stuck["stranded_count"] == freed["stranded_count"] == 1
+    assert freed["stranded_ns"] == 30_000 < stuck["stranded_ns"]
+    assert freed["migrations_failure"] == 1
+    assert freed["reductions"] > stuck["reductions"]

@@ -38,6 +38,8 @@ def set_affinity(lane, process, affinity: Affinity) -> None:
         core.remove(process)
         force_move(lane, process, core.index, target, Mechanism.AFFINITY)
         lane.make_ready(process, lane.cores[target], may_wake_others=False)
+    elif is_stranded(process, core):
+        rescue_one(lane, process, core)
     elif core.state == CoreState.IDLE and process.may_run_on(core.hw):
         lane.make_due(core)
 
@@ -99,10 +101,15 @@ def rescue(lane) -> None:
     for core in lane.cores:
         for process in core.queued():
             if is_stranded(process, core):
-                is_offline = core.state == CoreState.OFFLINE
-                mechanism = mechanism_of(lane, core) if is_offline else Mechanism.AFFINITY
-                if lane.may_force(mechanism):
-                    move_out(lane, process, core, mechanism)
+                rescue_one(lane, process, core)
+
+
+def rescue_one(lane, process, core) -> None:
+    """Move a stranded process to its refuge, if it has one and what stranded it may move processes."""
+    is_offline = core.state == CoreState.OFFLINE
+    mechanism = mechanism_of(lane, core) if is_offline else Mechanism.AFFINITY
+    if lane.may_force(mechanism):
+        move_out(lane, process, core, mechanism)
 
 
 def count_stranded(lane) -> None:
