@@ -12,7 +12,17 @@ from pipeline.recommend import plain
 
 # Okabe-Ito colours: told apart with every kind of colour vision.
 RED, BLUE, INK, MUTED = "#D55E00", "#0072B2", "#222222", "#9a9a9a"
-POLICY_COLOURS = [BLUE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+POLICY_COLOURS = [
+    BLUE,
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#8C6D31",
+    "#7F7F7F",
+    "#B5A900",
+]
 
 
 def metric_title(name: str) -> str:
