@@ -89,7 +89,7 @@ $(STAMP): requirements.lock pyproject.toml
 	export PYTHONDONTWRITEBYTECODE= PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1; \
 	$(PY) -m pip install -q --require-hashes -r requirements.lock \
 	  && $(PY) -m pip install -q --no-deps --no-build-isolation -e .
-	@echo "Compiling the simulator (once, most of a minute) ..."
+	@echo "Compiling the simulator (once, a minute or two) ..."
 	@$(PY) -c 'import sim; sim.compile_kernels()'
 	@touch $@
 
