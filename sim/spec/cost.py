@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sim.spec.base import Spec, SpecError, choice, number, other, part
+from sim.spec.base import Spec, SpecError, choice, members, number, other, part
 
 KINDS = ("flat", "cache")
+CLASSES_MAX = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,18 @@ class Power(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassTime(Spec):
+    """How long a reduction of one class of processes takes, as `pipeline.calibrate` finds it."""
+
+    process_class: str = other("name of the class; one that a workload has not is passed over", default="")
+    ns_per_reduction: float = number(None, 1e-3, 1e6, "on a core of speed 1", unit="ns")
+
+    def check(self) -> None:
+        if not isinstance(self.process_class, str) or not self.process_class:
+            raise SpecError("process_class", self.process_class, "the name of a class")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cost(Spec):
     """Prices in cycles of the destination core, by distance class where a field is a list of four.
 
@@ -37,6 +50,14 @@ class Cost(Spec):
     kind: str = choice("cache", KINDS, "flat = a table by distance; cache = mechanistic")
     dispatch_cycles: int = number(300, 0, 10**9, "putting another process on a core", unit="cycles")
     wake_ns: int = number(3000, 0, 10**9, "waking a sleeping core", unit="ns")
+    spin_ns: int = number(
+        200_000, 0, 10**9, "erts: how long +sbwt medium spins (10 000 iterations)", unit="ns"
+    )
+    spin_wake_ns: int = number(300, 0, 10**9, "erts: waking a scheduler that spins", unit="ns")
+    ns_per_reduction: float | None = number(
+        None, 1e-3, 1e6, "time of a reduction; null = as the workload says", optional=True, unit="ns"
+    )
+    class_times: tuple[ClassTime, ...] = other("times of a reduction by class, at most 10000", default=())
     context_switch_cycles: int = number(150, 0, 10**9, "direct part of a migration", unit="cycles")
     synchronisation_cycles: tuple[int, ...] = other("flat: locks and flags", default=(0, 50, 80, 120))
     misses: tuple[int, ...] = other("flat: cache misses after a move", default=(0, 1, 3, 4))
@@ -61,3 +82,8 @@ class Cost(Spec):
             if not good:
                 raise SpecError(name, value, "four whole numbers between 0 and 1000000, one a distance class")
             object.__setattr__(self, name, tuple(value))
+        times = members("class_times", self.class_times, ClassTime, "a list of ClassTime")
+        names = [time.process_class for time in times]
+        if len(names) > CLASSES_MAX or len(set(names)) < len(names):
+            raise SpecError("class_times", names[:20], f"at most {CLASSES_MAX} classes, each named once")
+        object.__setattr__(self, "class_times", times)

@@ -6,15 +6,21 @@ from sim.spec.base import Spec, SpecError, choice, number, other, part
 
 PLACEMENTS_SPAWN = ("parent", "round_robin", "random", "least_loaded", "best_of", "numa_local")
 PLACEMENTS_WAKE = ("last", "round_robin", "random", "least_loaded", "best_of", "numa_local", "preferred")
-VICTIMS = ("off", "random", "nearest", "longest")
+VICTIMS = ("off", "random", "nearest", "longest", "erts")
 AMOUNTS = ("one", "half", "batch")
 SCOPES = ("machine", "hierarchical")
 DECISIONS = ("cost_benefit", "always", "remaining_life")
 REMAINING = ("class_mean", "step", "age")
 ADAPTIVE = ("off", "feedback")
+OTP = ("27", "28")
+WAKEUP_THRESHOLDS = ("very_low", "low", "medium", "high", "very_high")
+WAKEUP_STRATEGIES = ("default", "legacy")
+BUSY_WAITS = ("none", "very_short", "short", "medium", "long", "very_long")
+BIND_TYPES = ("u", "ns", "ts", "ps", "s", "nnts", "nnps", "tnnps", "db")
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
+SCHEDULERS_MAX = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +155,49 @@ class Triggers(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Erts(Spec):
+    """The run queues of the real BEAM, with the emulator's flags under their own names (sim/DESIGN.md §20).
+
+    Source: erts-scheduler §2-§11 (OTP: erl_process.c, check_balance, try_steal_task, wakeup_other_check,
+    wake_scheduler_on_empty_runq, scheduler_wait).
+    """
+
+    enabled: bool = other("true: run queues, balancing and waking as in the BEAM", default=False)
+    otp: str = choice("27", OTP, "27 = up to OTP 27, a thief takes one; 28 = from OTP 28 on, it takes half")
+    scl: bool = other("+scl: compact a light load to the low schedulers", default=True)
+    sub: bool = other("+sub: balance utilisation; turns scl off, as in the emulator", default=False)
+    swt: str = choice("medium", WAKEUP_THRESHOLDS, "+swt: how soon a sleeping scheduler is woken for others")
+    sws: str = choice("default", WAKEUP_STRATEGIES, "+sws: how waiting work is counted for swt")
+    sbwt: str = choice("medium", BUSY_WAITS, "+sbwt: how long an idle scheduler spins before it sleeps")
+    sbt: str | None = other("+sbt: bind type; null = as the binding group says", default=None)
+    S: str | None = other(
+        "+S: schedulers, or schedulers:online, as text; null = as the binding group says", default=None
+    )
+
+    def check(self) -> None:
+        if self.sbt is not None and self.sbt not in BIND_TYPES:
+            raise SpecError("sbt", self.sbt, "null or one of " + ", ".join(BIND_TYPES))
+        self.schedulers()
+
+    def schedulers(self) -> tuple[int, int] | None:
+        """Schedulers created and online as `S` says; None without it.
+
+        Raises
+        ------
+        SpecError unless S reads N or N:M with 1 <= M <= N <= 1024 (the emulator's own range)
+        """
+        if self.S is None:
+            return None
+        words = self.S.split(":") if isinstance(self.S, str) else [""]
+        good = len(words) <= 2 and all(w.isascii() and w.isdigit() and len(w) <= 4 for w in words)
+        numbers = [int(w) for w in words] if good else [0]
+        created, online = numbers[0], numbers[-1]
+        if not 1 <= online <= created <= SCHEDULERS_MAX:
+            raise SpecError("S", self.S, f'"N" or "N:M", M <= N, both from 1 to {SCHEDULERS_MAX}, in quotes')
+        return created, online
+
+
+@dataclass(frozen=True, kw_only=True)
 class Policy(Spec):
     """One migration policy. `migrate: false` forbids every migration (the policy `none`)."""
 
@@ -162,6 +211,7 @@ class Policy(Spec):
     adaptive: Adaptive = part(Adaptive, "feedback")
     limits: Limits = part(Limits, "rate limits")
     triggers: Triggers = part(Triggers, "causes of migration, each with its switch")
+    erts: Erts = part(Erts, "the scheduler of the real BEAM, with its flags")
 
     def check(self) -> None:
         if 10_000 < self.threshold_factor < float("inf"):

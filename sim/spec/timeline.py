@@ -8,7 +8,7 @@ from sim.spec.workload import Affinity
 
 OPS = (
     "core_offline", "core_online", "power_down", "power_up", "frequency", "affinity", "bind",
-    "unbind", "load",
+    "unbind", "load", "schedulers_online",
 )  # fmt: skip
 NEEDS = {
     "core_offline": {"cores"},
@@ -20,9 +20,10 @@ NEEDS = {
     "bind": {"scheduler", "core"},
     "unbind": {"scheduler"},
     "load": {"factor"},
+    "schedulers_online": {"count"},
 }
 MAY = {"affinity": {"process_class"}, "load": {"process_class"}}
-FIELDS = ("cores", "mhz", "process_class", "affinity", "scheduler", "core", "factor")
+FIELDS = ("cores", "mhz", "process_class", "affinity", "scheduler", "core", "factor", "count")
 ENTRIES_MAX = 10_000
 
 
@@ -43,6 +44,9 @@ class Change(Spec):
     scheduler: int | None = number(None, 0, 4095, "bind, unbind: the scheduler", optional=True)
     core: int | None = number(None, 0, 4095, "bind: the hardware core", optional=True)
     factor: float | None = number(None, 1e-3, 1e3, "load: arrivals times this", optional=True)
+    count: int | None = number(
+        None, 1, 4096, "schedulers_online: those below this number work, the others rest", optional=True
+    )
 
     def check(self) -> None:
         for name in FIELDS:
