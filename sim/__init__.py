@@ -10,12 +10,13 @@ from sim.plan import Lane, plan_of
 from sim.simulate import Result, compile_kernels, simulate, simulate_logged
 from sim.spec.base import SpecError
 from sim.spec.binding import Binding
-from sim.spec.cost import Cost, Power
+from sim.spec.cost import ClassTime, Cost, Power
 from sim.spec.policy import (
     Adaptive,
     Balancing,
     BurstLimit,
     Decision,
+    Erts,
     Limits,
     Placement,
     Policy,
@@ -57,8 +58,8 @@ from sim.workload.replay import (
 
 __all__ = [
     "Adaptive", "Affinity", "Arrival", "BIND_ATOMS", "BIND_TYPES", "Balancing", "BeamCpu",
-    "BeamTopology", "Binding", "BurstLimit", "Change", "Cost", "DECISION_COLUMNS", "Decision",
-    "DistanceClass", "Distribution", "Lane", "LaneStatus", "Limits", "LiveLane", "MECHANISMS",
+    "BeamTopology", "Binding", "BurstLimit", "Change", "ClassTime", "Cost", "DECISION_COLUMNS", "Decision",
+    "DistanceClass", "Distribution", "Erts", "Lane", "LaneStatus", "Limits", "LiveLane", "MECHANISMS",
     "METRICS", "Memory", "Metric", "NO_EDGE", "NO_PEER", "Placement", "Policy", "Power",
     "ProcessAffinity", "ProcessClass", "ProcessLimit", "REASONS", "ROW_COUNT_MAX", "RateLimit",
     "Replay", "ReplayOp", "ReplayTrace", "Result", "Simulation", "SpecError", "Stealing", "Step",

@@ -4,6 +4,7 @@ import numpy as np
 
 from sim.layout import core as C
 from sim.layout import counter as N
+from sim.layout import erts as E
 from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
@@ -60,6 +61,7 @@ class Arena:
             ("core", K.CORE_COUNT), ("system", K.SYSTEM_COUNT), ("storm", K.STORM_COUNT),
         )}  # fmt: skip
         windowed = (table[:, at(K.PROCESS_COUNT)] > 0) & (table[:, at(K.PROCESS_WINDOW_NS)] > 0)
+        self.has_erts = bool(table[:, at(K.ERTS)].any())
         self.edge_words = (tables.num_edges + 63) // 64 + 1
         sizes = self.sizes(bool(windowed.any()))
         self.base: dict[int, int] = {}
@@ -85,6 +87,7 @@ class Arena:
             S.MASK_WAITING: tables.num_masks,
             S.CORE_RINGS: n * self.ring["core"],
             S.SYSTEM_RING: self.ring["system"], S.STORM_RING: self.ring["storm"],
+            S.ERTS_ROWS: n * E.WIDTH if self.has_erts else 0, S.ERTS_ORDER: n if self.has_erts else 0,
             S.CLASS_STATE: tables.num_classes * T.CLASS_STATE_WIDTH,
             S.HISTOGRAMS: 3 * N.HISTOGRAM_WIDTH,
             S.EDGES: self.copies * self.edge_words,
@@ -112,7 +115,9 @@ class Arena:
         z[K.BASE : K.BASE + row.shape[0]] = row
         self.num_now = int(row[at(K.NUM_CORES)])
         self.clear_hardware()
-        self.clear_cores(self.plan.maps[index])
+        self.clear_cores(self.plan.maps[index], int(row[at(K.ONLINE)]))
+        if row[at(K.ERTS)]:
+            self.clear_erts(int(row[at(K.ONLINE)]))
         self.part(S.NODE_CAPACITY, tables.num_nodes)[:] = self.plan.node_capacity
         self.clear_classes()
         self.part(S.REPLAY_SLOTS, self.copies * tables.num_trace)[:] = P.NONE
@@ -130,8 +135,8 @@ class Arena:
         slow = hardware[:, H.IS_EFFICIENCY] == 1
         hardware[:, H.ACTIVE_MW] = np.where(slow, self.z[K.E_ACTIVE_MW], self.z[K.P_ACTIVE_MW])
 
-    def clear_cores(self, places: np.ndarray) -> None:
-        """Schedulers: IDLE, each on its hardware core, and the sets of them that follow from that."""
+    def clear_cores(self, places: np.ndarray, online: int) -> None:
+        """Schedulers: IDLE, each on its hardware core, and the sets of them; those not online are OFFLINE."""
         cores, hardware = self.cores(), self.hardware()
         on = places[:, 0]
         cores[:, C.BASE_Q20 : C.BASE_Q20 + C.FACTS] = hardware[on, : C.FACTS]
@@ -145,8 +150,21 @@ class Arena:
         bits[:, : on.shape[0]] = here
         packed = np.packbits(bits, axis=1, bitorder="little").view(np.int64)
         self.part(S.ALL_CORES, packed.size)[:] = packed.ravel()
-        self.part(S.IDLE_SET, self.words)[:] = packed[0]
-        self.part(S.ONLINE_SET, self.words)[:] = packed[0]
+        bits[0, online:] = 0
+        able = np.packbits(bits[0], bitorder="little").view(np.int64)
+        self.part(S.IDLE_SET, self.words)[:] = able
+        self.part(S.ONLINE_SET, self.words)[:] = able
+        cores[online:, C.STATE], cores[online:, C.SUSPENDED] = C.OFFLINE, 1
+        cores[online:, C.CAUSE] = C.POWER
+
+    def clear_erts(self, online: int) -> None:
+        """Run queues of the BEAM: as those of a machine that has had nothing to do."""
+        rows = self.part(S.ERTS_ROWS, self.num_now * E.WIDTH).reshape(self.num_now, E.WIDTH)
+        rows[:, E.BALANCE_REDS] = E.BALANCE_CALL_REDS
+        rows[:, E.HIST : E.HIST + E.HIST_SLOTS] = E.FULL_PERIOD_REDS
+        rows[:, E.HIST_SUM] = E.HIST_SLOTS * E.FULL_PERIOD_REDS
+        rows[:, [E.OUT_OF_WORK, E.HALF_OUT]] = 1
+        rows[:online, E.WAITING] = 1
 
     def clear_classes(self) -> None:
         """Classes: nothing created yet, their affinity that of the table."""
@@ -182,8 +200,9 @@ class Arena:
         z[S.NUM_SETS] = tables.sets.shape[0]
         z[S.CORE_RING_SIZE], z[S.EDGE_WORDS] = self.ring["core"], self.edge_words
         z[S.MAIL_SIZE] = MAIL_PER_PROCESS * self.slots + MAIL_LEAST
-        z[S.LOG_SIZE], z[S.DECISIONS_SIZE] = self.log_capacity, self.decision_capacity
-        z[S.NUM_IDLE] = self.num_now
+        z[S.LOG_SIZE] = self.log_capacity
+        z[[S.NUM_IDLE, S.USED, S.ACTIVE, S.LAST_ACTIVE, S.NUM_EMPTY]] = row[at(K.ONLINE)]
+        z[S.HALFTIME] = 1
         z[S.UNTIL_NS] = row[at(K.HORIZON_NS)]
         first = tables.whole[tables.whole[G.TIMELINE] + T.WHEN_NS]
         z[S.NEXT_ENTRY_NS] = first if tables.num_entries else TIME_NEVER_NS

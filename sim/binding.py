@@ -1,11 +1,27 @@
 """A binding to the hardware core of each scheduler at the start (DESIGN §12)."""
 
+import dataclasses
+
 import numpy as np
 
 from sim.spec.binding import Binding
+from sim.spec.policy import Policy
 from sim.topology.beam_convert import beam_of
 from sim.topology.bind_order import bind_order
 from sim.topology.model import Topology
+
+
+def binding_of(policy: Policy, binding: Binding) -> Binding:
+    """The binding of a lane: an erts lane's flags `sbt` and `S` go before the binding group (DESIGN §20)."""
+    flags = policy.erts
+    if not flags.enabled:
+        return binding
+    if flags.sbt == "u":
+        binding = dataclasses.replace(binding, mode="none")
+    elif flags.sbt is not None:
+        binding = dataclasses.replace(binding, mode="static", order=flags.sbt)
+    count = flags.schedulers()
+    return binding if count is None else dataclasses.replace(binding, schedulers=count[0])
 
 
 def is_efficiency(topology: Topology) -> np.ndarray:

@@ -20,6 +20,16 @@ from sim.tables import Tables
 from sim.topology.model import Topology
 
 CORE_RING_MAX = 4096
+ONE_Q16 = 1 << 16
+# OTP: erl_process.c, limits of +swt and what an idle check takes off (negative: nothing); turns of +sbwt
+WAKEUP_LIMITS = {
+    "very_high": (800_000, 3), "high": (200_000, 1), "medium": (40_000, 0), "low": (4000, -1),
+    "very_low": (400, -1),
+}  # fmt: skip
+SPIN_TURNS = {
+    "none": 0, "very_short": 5000, "short": 10_000, "medium": 10_000, "long": 20_000, "very_long": 40_000,
+}  # fmt: skip
+MEDIUM_TURNS = 10_000
 
 
 def q16(value: float) -> int:
@@ -77,7 +87,6 @@ def shared_row(
     levels = program.classes[:, T.LEVEL]
     row[K.QUEUE_RULE] = int(bool((levels != 2).any() or program.classes[:, T.LOW].any()))
     row[K.HAS_MASKS] = int(tables.has_masks)
-    row[K.HAS_PREFERRED] = int(tables.has_preferred)
     row[K.HAS_GC] = int(bool((program.classes[:, T.WORDS_Q16] > 0).any()))
     row[K.HAS_MEMORY] = int(node_capacity(topology, simulation) is not None)
     row[K.IS_REPLAY] = int(is_replay)
@@ -86,6 +95,8 @@ def shared_row(
     row[K.NUM_CLASSES] = program.classes.shape[0]
     row[K.COPIES] = program.classes[0, T.GROUP_SIZE] if is_replay else 0
     row[K.LINE_BYTES] = topology.cache_line_bytes
+    scales = np.concatenate([program.classes[:, T.SCALE_Q16], program.replay_scale])
+    row[K.HAS_SCALES] = int(bool((scales != ONE_Q16).any()))
     return row.values
 
 
@@ -103,7 +114,6 @@ def set_parts(row: Row, policy: Policy) -> None:
     if not policy.migrate:
         return
     triggers = policy.triggers
-    row[K.MIGRATE] = 1
     row[K.ON_AFFINITY], row[K.ON_FAILURE] = int(triggers.affinity_change), int(triggers.core_failure)
     row[K.ON_POWER] = int(triggers.power)
     row[K.SPAWN] = names.PLACEMENTS_SPAWN.index(policy.placement.spawn)
@@ -216,6 +226,24 @@ def set_costs(row: Row, cost: Cost) -> None:
     row[K.OFF_MW], row[K.EXPONENT] = power.off_mw, power.frequency_exponent
 
 
+def set_erts(row: Row, policy: Policy, cost: Cost, created: int) -> None:
+    """The emulator's flags (DESIGN §20)."""
+    flags = policy.erts
+    row[K.ONLINE] = created
+    if not flags.enabled:
+        return
+    schedulers = flags.schedulers()
+    row[K.ONLINE] = created if schedulers is None else schedulers[1]
+    row[K.ERTS] = 1
+    row[K.BALANCES] = int(policy.migrate and policy.triggers.load_imbalance)
+    row[K.OTP] = names.OTP.index(flags.otp)
+    row[K.SCL], row[K.SUB] = int(flags.scl and not flags.sub), int(flags.sub)
+    row[K.WAKEUP_LIMIT], row[K.WAKEUP_SHIFT] = WAKEUP_LIMITS[flags.swt]
+    row[K.IS_LEGACY] = int(flags.sws == "legacy")
+    row[K.SPIN_NS] = cost.spin_ns * SPIN_TURNS[flags.sbwt] // MEDIUM_TURNS
+    row[K.SPIN_WAKE_NS] = cost.spin_wake_ns
+
+
 def set_binding(row: Row, binding: Binding, places: np.ndarray, tables: Tables) -> None:
     """Schedulers, and whether they or their cores can change places, share cores or go offline."""
     n = places.shape[0]
@@ -223,7 +251,8 @@ def set_binding(row: Row, binding: Binding, places: np.ndarray, tables: Tables) 
     row[K.BINDING] = binding_names.MODES.index(binding.mode)
     row[K.REBIND_BATCH], row[K.REBIND_NS] = binding.batch, binding.rebind_ns
     row[K.OS_QUANTUM_NS], row[K.OS_SWITCH_NS] = binding.os_quantum_ns, binding.os_switch_ns
-    moves = binding.mode != "static" or n > row[K.NUM_HARDWARE] or tables.num_entries > 0 or tables.is_live
+    moves = binding.mode != "static" or n > row[K.NUM_HARDWARE] or row[K.ONLINE] < n
+    moves = moves or tables.num_entries > 0 or tables.is_live
     row[K.MOVES] = int(moves)
     row[K.CAN_STRAND] = int(moves or tables.has_masks or tables.has_preferred)
     is_unbound = (places[:, 1] == 0).any() or tables.has_unbinding
@@ -242,6 +271,7 @@ def lane_row(
     """The parameters of one lane."""
     row = Row(shared.copy())
     row[K.KEY] = key
+    set_erts(row, policy, cost, places.shape[0])
     set_binding(row, binding, places, tables)
     set_parts(row, policy)
     set_decision(row, policy)

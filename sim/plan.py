@@ -6,14 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 from sim import parameters
-from sim.binding import binding_map, schedulers_of
+from sim.binding import binding_map, binding_of, schedulers_of
+from sim.class_times import scales_of, with_times
 from sim.layout import parameter as K
 from sim.layout import step as T
 from sim.magnitude import check_magnitude
 from sim.programs import ProgramTables, TableDraft, program_of, replay_program
 from sim.spec.base import SpecError
 from sim.spec.binding import Binding
-from sim.spec.cost import Cost
+from sim.spec.cost import ClassTime, Cost
 from sim.spec.policy import Policy
 from sim.spec.simulation import Simulation
 from sim.spec.timeline import Timeline
@@ -38,6 +39,11 @@ class Lane:
     seed: int = 1
     replicate: int = 0
     binding: Binding = Binding()
+
+    @property
+    def times(self) -> tuple[float | None, tuple[ClassTime, ...]]:
+        """What the lane's cost model says of the times of reductions: the same for all lanes of a plan."""
+        return self.cost.ns_per_reduction, self.cost.class_times
 
 
 class Plan(NamedTuple):
@@ -107,6 +113,8 @@ def check_lanes(lanes: list[Lane]) -> None:
             value = getattr(lane, name)
             if type(value) is not int or not 0 <= value < 2**63:
                 raise SpecError(f"lanes.{index}.{name}", value, "a whole number from 0 to 2^63 - 1")
+    if len({lane.times for lane in lanes}) > 1:
+        raise SpecError("lanes", "several", "lanes with the same times of reductions in a plan")
 
 
 def plan_of(
@@ -131,14 +139,18 @@ def plan_of(
     check_lanes(lanes)
     if topology.num_cores > CORES_MAX:
         raise SpecError("topology.cores", topology.num_cores, f"at most {CORES_MAX}")
-    draft, classes = TableDraft(topology), []
+    classes: list[str] = []
     if isinstance(workload, Replay):
+        draft = TableDraft(topology, {})
         work = replay_work(topology, workload, simulation, draft)
     else:
+        workload = with_times(workload, lanes[0].cost)
+        draft = TableDraft(topology, scales_of(workload, lanes[0].cost))
         work = class_work(topology, workload, draft)
         classes = [kind.name for kind in workload.classes]
     check_magnitude(topology, workload)
-    fewest = min(schedulers_of(lane.binding, topology) for lane in lanes)
+    bindings = [binding_of(lane.policy, lane.binding) for lane in lanes]
+    fewest = min(schedulers_of(binding, topology) for binding in bindings)
     changes = timeline_of(timeline or Timeline(), draft, classes, fewest, simulation.horizon_ns)
     # a lane that is changed while it runs needs room for masks, and all that changes may bring about
     draft.masks += [np.zeros_like(draft.masks[0]) for _ in range(spare_masks)]
@@ -155,18 +167,18 @@ def plan_of(
     shared[K.DECISION_CAPACITY - K.BASE] = decisions
     if spare_masks:
         tables = tables._replace(has_masks=True, has_preferred=True, is_live=True)
-        shared[K.HAS_MASKS - K.BASE] = shared[K.HAS_PREFERRED - K.BASE] = 1
-    maps = {lane.binding: binding_map(lane.binding, topology) for lane in lanes}
+        shared[K.HAS_MASKS - K.BASE] = 1
+    maps = {binding: binding_map(binding, topology) for binding in bindings}
     rows = [
         parameters.lane_row(
-            shared, lane.policy, lane.cost, lane.binding, maps[lane.binding], tables,
+            shared, lane.policy, lane.cost, binding, maps[binding], tables,
             lane_key(lane.seed, lane.replicate),
         )
-        for lane in lanes
+        for lane, binding in zip(lanes, bindings, strict=True)
     ]  # fmt: skip
     capacity = parameters.node_capacity(topology, simulation)
     return Plan(
-        tables, np.stack(rows), [maps[lane.binding] for lane in lanes],
+        tables, np.stack(rows), [maps[binding] for binding in bindings],
         np.zeros(topology.num_nodes, np.int64) if capacity is None else capacity,
         closed, work.spawns, work.stagger_ns, work.schedulers,
     )  # fmt: skip

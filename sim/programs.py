@@ -13,6 +13,7 @@ from sim.spec.base import SpecError
 from sim.spec.simulation import Simulation
 from sim.spec.workload import Affinity, Distribution, Memory, ProcessClass, Replay, Workload
 from sim.topology.model import Topology
+from sim.workload.replay import ReplayOp
 
 
 class ProgramTables(NamedTuple):
@@ -23,6 +24,7 @@ class ProgramTables(NamedTuple):
     values  : float64 (value,) of empirical distributions; masks : uint64 words each, the first is every core
     replay_op, replay_value, replay_peer : (operation,) of the trace, or one zero
     replay_first : (trace process + 1,) first operation of each
+    replay_scale : (trace process,) time of its reductions over the trace's average, in 1/65536
     """
 
     steps: np.ndarray
@@ -35,6 +37,7 @@ class ProgramTables(NamedTuple):
     replay_value: np.ndarray
     replay_peer: np.ndarray
     replay_first: np.ndarray
+    replay_scale: np.ndarray
 
 
 LEVELS = {"max": 0, "high": 1, "normal": 2, "low": 2}
@@ -53,10 +56,11 @@ class TableDraft:
     draws  : rows of the distribution table, each DRAW_WIDTH numbers
     values : the values of all empirical distributions, one after the other
     masks  : uint64 words of each mask; the first is every core
+    scales : time of a reduction by class, relative to the workload's
     """
 
-    def __init__(self, topology: Topology) -> None:
-        self.topology = topology
+    def __init__(self, topology: Topology, scales: dict[str, float]) -> None:
+        self.topology, self.scales = topology, scales
         self.draws: list[list[float]] = []
         self.values: list[float] = []
         self.masks: list[np.ndarray] = [all_cores(topology)]
@@ -141,8 +145,8 @@ def run_mean(kind: ProcessClass) -> float:
     return max(1.0, sum(runs) / len(runs)) if runs else 1.0
 
 
-def demand_of(workload: Workload, index: int, depth: int = 0) -> float:
-    """Mean reductions that one process of a class brings, its children included."""
+def demand_of(workload: Workload, scales: dict[str, float], index: int, depth: int = 0) -> float:
+    """Mean reductions of average time that one process of a class brings, its children included."""
     # a chain of spawns that is longer than the list of classes has come back to one of them
     if depth > len(workload.classes):
         raise SpecError(
@@ -155,9 +159,9 @@ def demand_of(workload: Workload, index: int, depth: int = 0) -> float:
     kinds = [kind.name for kind in workload.classes]
     for step in workload.classes[index].program:
         if step.op == "run" and step.draw:
-            total += mean_of(step.draw)
+            total += mean_of(step.draw) * scales[kinds[index]]
         elif step.op == "spawn" and step.to:
-            total += step.count * demand_of(workload, kinds.index(step.to), depth + 1)
+            total += step.count * demand_of(workload, scales, kinds.index(step.to), depth + 1)
     return total
 
 
@@ -169,6 +173,7 @@ def capacity_reds_per_s(topology: Topology, ns_per_reduction: float) -> float:
 def class_row(workload: Workload, index: int, tables: TableDraft, first_step: int, base: int) -> list[int]:
     """One row of the class table."""
     kind = workload.classes[index]
+    scale = tables.scales[kind.name]
     row = [0] * T.CLASS_WIDTH
     row[T.FIRST_STEP] = first_step
     row[T.END_STEP] = first_step + len(kind.program)
@@ -179,7 +184,8 @@ def class_row(workload: Workload, index: int, tables: TableDraft, first_step: in
     row[T.LOW] = int(kind.priority == "low")
     set_affinity(row, tables.affinity(kind.affinity, f"workload.classes.{index}.affinity"))
     set_memory(row, kind.memory)
-    row[T.IS_CPU_BOUND] = int(is_cpu_bound(workload, kind))
+    row[T.IS_CPU_BOUND] = int(is_cpu_bound(kind, workload.ns_per_reduction * scale))
+    row[T.SCALE_Q16] = max(1, q16(scale))
     row[T.START] = names.STARTS.index(kind.start)
     row[T.ARRIVAL] = names.ARRIVALS.index(kind.arrival.kind)
     row[T.EXPECTED_REDS] = math.floor(run_mean(kind) + 0.5)
@@ -207,18 +213,20 @@ def set_memory(row: list[int], memory: Memory) -> None:
     row[T.FULLSWEEP] = memory.fullsweep_after
 
 
-def is_cpu_bound(workload: Workload, kind: ProcessClass) -> bool:
+def is_cpu_bound(kind: ProcessClass, ns_per_reduction: float) -> bool:
     """Whether processes of a class are CPU-bound, by declaration or by their program (DESIGN §8)."""
     if kind.bound != "auto":
         return kind.bound == "cpu"
     runs = [mean_of(step.draw) for step in kind.program if step.op == "run" and step.draw]
     blocks = [mean_of(step.draw) for step in kind.program if step.op == "block" and step.draw]
     if blocks:
-        return sum(runs) * workload.ns_per_reduction >= sum(blocks)
+        return sum(runs) * ns_per_reduction >= sum(blocks)
     return not any(step.op in ("receive", "call") for step in kind.program)
 
 
-def class_numbers(workload: Workload, index: int, topology: Topology) -> list[float]:
+def class_numbers(
+    workload: Workload, scales: dict[str, float], index: int, topology: Topology
+) -> list[float]:
     """Overlap, and the mean times of the arrival process."""
     kind = workload.classes[index]
     arrival = kind.arrival
@@ -226,7 +234,7 @@ def class_numbers(workload: Workload, index: int, topology: Topology) -> list[fl
     if arrival.rate_per_s is not None:
         mean_ns = 1e9 / arrival.rate_per_s
     elif arrival.load is not None:
-        demand = demand_of(workload, index)
+        demand = demand_of(workload, scales, index)
         if demand <= 0:
             raise SpecError(
                 f"workload.classes.{index}.arrival.load",
@@ -278,7 +286,9 @@ def program_of(topology: Topology, workload: Workload, tables: TableDraft) -> Pr
         classes.append(class_row(workload, index, tables, first_step, base))
         first_step += len(kind.program)
         base += kind.count
-    numbers = [class_numbers(workload, index, topology) for index in range(len(workload.classes))]
+    numbers = [
+        class_numbers(workload, tables.scales, index, topology) for index in range(len(workload.classes))
+    ]
     return ProgramTables(
         steps=np.array(steps, np.int64),
         classes=np.array(classes, np.int64),
@@ -290,6 +300,7 @@ def program_of(topology: Topology, workload: Workload, tables: TableDraft) -> Pr
         replay_value=np.zeros(1, np.int64),
         replay_peer=np.zeros(1, np.int32),
         replay_first=np.zeros(2, np.int64),
+        replay_scale=np.full(1, q16(1.0), np.int64),
     )
 
 
@@ -327,15 +338,20 @@ def replay_program(
             replay.load,
             f"at most {replay.load and replay.load * 4096 / copies:.3g} here (4096 copies)",
         )
-    offsets = trace.process_offsets()
-    runs = trace.op == 1
-    value = np.array(trace.value, np.int64)
-    value[runs] = np.maximum(1, np.rint(value[runs] / trace.ns_per_reduction)).astype(np.int64)
-    present = int((trace.peer[offsets[:-1]] < 0).sum())
+    # the kernel knows paces as a table, not as operations
+    kept = trace.op != ReplayOp.PACE
+    op, peer = trace.op[kept], trace.peer[kept]
+    begins = np.flatnonzero(op == ReplayOp.BEGIN)
+    pace_ns = trace.pace_ns()
+    runs = op == ReplayOp.RUN
+    value = np.array(trace.value[kept], np.int64)
+    value[runs] = np.maximum(1, np.rint(value[runs] / pace_ns[trace.process[kept][runs]])).astype(np.int64)
+    present = int((peer[begins] < 0).sum())
     row = [0] * T.CLASS_WIDTH
     row[T.POPULATION] = present * copies
     row[T.GROUP_SIZE] = copies
     row[T.LEVEL] = LEVELS["normal"]
+    row[T.SCALE_Q16] = q16(1.0)
     set_affinity(row, tables.affinity(replay.affinity, "workload.affinity"))
     set_memory(row, replay.memory)
     row[T.IS_CPU_BOUND] = int(replay.bound == "cpu")
@@ -347,8 +363,9 @@ def replay_program(
         draws=np.zeros((1, T.DRAW_WIDTH), np.float64),
         values=np.zeros(1, np.float64),
         masks=tables.masks,
-        replay_op=np.ascontiguousarray(trace.op, np.int8),
+        replay_op=np.ascontiguousarray(op, np.int8),
         replay_value=value,
-        replay_peer=np.ascontiguousarray(trace.peer, np.int32),
-        replay_first=np.ascontiguousarray(offsets, np.int64),
+        replay_peer=np.ascontiguousarray(peer, np.int32),
+        replay_first=np.append(begins, op.size).astype(np.int64),
+        replay_scale=np.rint(pace_ns / trace.ns_per_reduction * 65536).astype(np.int64),
     )

@@ -37,7 +37,11 @@ class Result:
     core_utilisation: np.ndarray
 
 
-def run_one(plan: Plan, arena: Arena, index: int) -> tuple[int, dict[str, float], np.ndarray]:
+Row = tuple[int, dict[str, float], np.ndarray]
+"""Status, metrics and utilisation by core of a lane."""
+
+
+def run_one(plan: Plan, arena: Arena, index: int) -> Row:
     """Simulate lane `index` of a plan in an arena; returns status, metrics and utilisation by core."""
     arena.clear(index)
     run_lane(arena.z, plan.tables.whole, plan.tables.real, plan.stagger_ns, plan.schedulers)
@@ -46,7 +50,28 @@ def run_one(plan: Plan, arena: Arena, index: int) -> tuple[int, dict[str, float]
     return int(arena.z[S.STATUS]), metrics_of(arena, span_ns), utilisation
 
 
-def collect(rows: list[tuple[int, dict[str, float], np.ndarray]]) -> Result:
+def run_plan(
+    plan: Plan, numbers: list[int], threads: int, on_lane: Callable[[int], None] | None
+) -> list[Row]:
+    """Every lane of a plan, in order, on some threads; `numbers` are what on_lane is told."""
+    local = threading.local()
+
+    def work(index: int) -> Row:
+        if not hasattr(local, "arena"):
+            local.arena = Arena(plan)
+        outcome = run_one(plan, local.arena, index)
+        if on_lane is not None:
+            on_lane(numbers[index])
+        return outcome
+
+    every = range(plan.parameters.shape[0])
+    if threads <= 1:
+        return [work(index) for index in every]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, every))
+
+
+def collect(rows: list[Row]) -> Result:
     """Rows to columns."""
     columns: dict[str, np.ndarray] = {"status": np.array([status for status, _, _ in rows], np.int32)}
     for name, metric in METRICS.items():
@@ -82,22 +107,18 @@ def simulate(
     SpecError before anything runs, for a configuration that cannot be simulated. What happens to a lane
     while it runs is in the column `status` (sim.LaneStatus).
     """
-    plan = plan_of(topology, workload, list(lanes), simulation or Simulation(), timeline)
-    local = threading.local()
-
-    def work(index: int) -> tuple[int, dict[str, float], np.ndarray]:
-        if not hasattr(local, "arena"):
-            local.arena = Arena(plan)
-        outcome = run_one(plan, local.arena, index)
-        if on_lane is not None:
-            on_lane(index)
-        return outcome
-
-    every = range(plan.parameters.shape[0])
-    if threads <= 1:
-        return collect([work(index) for index in every])
-    with ThreadPoolExecutor(threads) as pool:
-        return collect(list(pool.map(work, every)))
+    every = list(lanes)
+    groups: dict[Any, list[int]] = {}
+    for index, lane in enumerate(every):
+        groups.setdefault(lane.times, []).append(index)
+    plans = [
+        plan_of(topology, workload, [every[i] for i in members], simulation or Simulation(), timeline)
+        for members in groups.values() or [[]]
+    ]
+    rows: dict[int, Row] = {}
+    for plan, members in zip(plans, groups.values(), strict=True):
+        rows |= zip(members, run_plan(plan, members, threads, on_lane), strict=True)
+    return collect([rows[index] for index in range(len(every))])
 
 
 def simulate_logged(

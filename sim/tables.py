@@ -104,6 +104,7 @@ def tables_of(
         (G.STEPS, program.steps), (G.CLASSES, program.classes),
         (G.REPLAY_OP, program.replay_op), (G.REPLAY_VALUE, program.replay_value),
         (G.REPLAY_PEER, program.replay_peer), (G.REPLAY_FIRST, program.replay_first),
+        (G.REPLAY_SCALE, program.replay_scale),
         (G.STRETCH_Q16, stretch_q16(topology, memories)), (G.MEMORY_NS, topology.memory_latency_ns),
         (G.PAIR_NS, np.zeros(1) if pairs is None else pairs), (G.LATENCY_NS, topology.line_latency_ns),
         (G.DECAY_Q16, np.rint(65536 * np.exp(-np.arange(DECAY_STEPS) / 32))),

@@ -50,6 +50,10 @@ class Draft:
             row[T.SUBJECT] = self.class_index(change, where)
         if change.core is not None:
             row[T.VALUE] = self.number("core", change.core, self.tables.topology.num_cores, where)
+        if change.count is not None:
+            if change.count > self.schedulers:
+                raise SpecError(f"{where}.count", change.count, f"1 to {self.schedulers} here")
+            row[T.VALUE] = change.count
         if change.factor is not None:
             self.factors.append(change.factor)
             row[T.VALUE] = len(self.factors) - 1

@@ -43,10 +43,16 @@ def evict(z, g, f, p, c, mechanism):
     target = place.refuge(z, g, f, p, c)
     if target < 0:
         return False
+    hand_over(z, g, f, p, c, target, mechanism)
+    return True
+
+
+@kernel
+def hand_over(z, g, f, p, c, target, mechanism):
+    """Force-move p, queued on core c, to the target."""
     decide.force(z, g, f, p, c, target, mechanism)
     queues.remove(z, g, f, c, p)
     receive(z, g, f, p, c, target)
-    return True
 
 
 @kernel

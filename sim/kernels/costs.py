@@ -40,15 +40,24 @@ def mixed_stretch_q16(z, g, p, c, home, old_home):
 
 
 @leaf
+def scaled_q20(z, p, base_q20):
+    """Ns per reduction of p where others need base_q20, Q20: its class has a time of its own."""
+    if z[K.HAS_SCALES] == 0:
+        return base_q20
+    return max(1, (base_q20 * z[process(z, p) + P.SCALE_Q16]) >> 16)
+
+
+@leaf
 def ns_per_reduction_q20(z, g, f, p, c):
     """Ns per reduction of process p on core c with its memory where it is, Q20."""
     home = z[process(z, p) + P.HOME]
     base = z[core(z, c) + C.BASE_Q20]
-    if home < 0 or z[K.REMOTE_MEMORY] == 0:
-        return base
-    if z[K.HAS_GC] and z[process(z, p) + P.OLD_HOME] != home:
-        return (base * mixed_stretch_q16(z, g, p, c, home, z[process(z, p) + P.OLD_HOME])) >> 16
-    return (base * stretch_q16(z, g, p, c, home)) >> 16
+    if home >= 0 and z[K.REMOTE_MEMORY]:
+        if z[K.HAS_GC] and z[process(z, p) + P.OLD_HOME] != home:
+            base = (base * mixed_stretch_q16(z, g, p, c, home, z[process(z, p) + P.OLD_HOME])) >> 16
+        else:
+            base = (base * stretch_q16(z, g, p, c, home)) >> 16
+    return scaled_q20(z, p, base)
 
 
 @leaf

@@ -1,6 +1,6 @@
 """Who leaves a core that failed, was powered down or moved away, and who can come back (DESIGN §13, §15)."""
 
-from sim.kernels import affinity, strand
+from sim.kernels import affinity, bits, strand
 from sim.kernels.jit import kernel
 from sim.kernels.rows import core, hardware, process
 from sim.layout import core as C
@@ -13,8 +13,16 @@ from sim.layout import process as P
 
 @kernel
 def cause_at(z, c):
-    """Why the hardware core of c is not open."""
+    """Why c is not available: it is suspended, or its hardware core is not open."""
+    if z[core(z, c) + C.SUSPENDED]:
+        return C.POWER
     return z[hardware(z, z[core(z, c) + C.HARDWARE]) + H.CAUSE]
+
+
+@kernel
+def inherits(z, c, heir):
+    """Does the queue of a suspended BEAM scheduler go to this one (OTP: evacuate_run_queue)?"""
+    return z[K.ERTS] != 0 and z[core(z, c) + C.SUSPENDED] != 0 and bits.has(z, z[S.ONLINE_SET], heir)
 
 
 @kernel
@@ -27,7 +35,11 @@ def leave_core(z, g, f, c):
         p = z[core(z, c) + C.FIRST + level]
         while p >= 0:
             following = z[process(z, p) + P.NEXT]
-            affinity.evict(z, g, f, p, c, N.FAILURE if cause == C.FAILURE else N.POWER)
+            heir = c % z[S.USED]
+            if inherits(z, c, heir) and strand.allows(z, p, heir):
+                affinity.hand_over(z, g, f, p, c, heir, N.POWER)
+            else:
+                affinity.evict(z, g, f, p, c, N.FAILURE if cause == C.FAILURE else N.POWER)
             p = following
 
 

@@ -87,7 +87,7 @@ def create_closed(z, g, f):
 @kernel
 def create_copies(z, g, f, stagger_ns, schedulers):
     """The processes present at the start of a trace, copy by copy; each copy begins after its own delay."""
-    n = z[K.NUM_CORES]
+    n = z[S.USED]
     key = draw.mix(z[K.KEY], CLOSED_STREAM)
     stagger_key = draw.mix(z[K.KEY], STAGGER_STREAM)
     for copy in range(z[K.COPIES]):

@@ -1,6 +1,20 @@
 """Creation, wake-up and end of processes (DESIGN §4)."""
 
-from sim.kernels import affinity, bits, decide, draw, evacuate, log, measure, memory, place, queues, strand
+from sim.kernels import (
+    affinity,
+    bits,
+    decide,
+    draw,
+    erts_paths,
+    erts_queue,
+    evacuate,
+    log,
+    measure,
+    memory,
+    place,
+    queues,
+    strand,
+)
 from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import class_state, core, klass, mail, process, process_ring
 from sim.layout import core as C
@@ -80,6 +94,12 @@ def wake(z, g, f, p):
         k = 0 if z[core(z, last) + C.STATE] == C.IDLE else queues.load(z, last)
         if target != last and not decide.attempt(z, g, f, p, last, target, k, N.WAKE):
             target = last
+        if z[K.ERTS] and target == last:
+            away = erts_paths.emigration(z, last, erts_queue.priority(z, p))
+            if away >= 0:
+                proposal = away
+                if decide.attempt(z, g, f, p, last, away, k, N.BALANCE):
+                    target = away
     start_activation(z, g, f, p)
     log.note(z, g, f, log.WAKE, target, p, proposal, 0)
     ready(z, g, f, p, target)
@@ -130,6 +150,7 @@ def create(z, g, f, kind, key, parent):
     z[row + P.HOME] = P.NONE
     z[row + P.LEVEL] = g[klass(g, kind) + T.LEVEL]
     z[row + P.LOW] = g[klass(g, kind) + T.LOW]
+    z[row + P.SCALE_Q16] = g[klass(g, kind) + T.SCALE_Q16]
     take_affinity(z, p, kind, parent)
     z[row + P.PLACE] = P.NONE
     z[row + P.WORKING_SET] = g[klass(g, kind) + T.WORKING_SET]
@@ -159,7 +180,7 @@ def start_core(z, g, f, kind):
     is the same.
     """
     rule = g[klass(g, kind) + T.START]
-    n = z[K.NUM_CORES]
+    n = z[S.USED]
     if rule == T.START_SPREAD:
         return z[class_state(z, kind) + T.CREATED] % n
     if rule == T.START_FIRST:
@@ -178,6 +199,8 @@ def admit(z, g, f, p, reference):
     if rule != R.PARENT or z[process(z, p) + P.AFFINITY] == P.STRICT:
         c = place.propose(z, g, f, p, rule, reference)
     c = place.fit(z, g, f, p, c)
+    if z[K.ERTS]:
+        c = erts_paths.place_new(z, p, c)
     start_activation(z, g, f, p)
     row = process(z, p)
     log.note(z, g, f, log.ARRIVE, c, p, z[row + P.CLASS], z[row + P.NUMBER])

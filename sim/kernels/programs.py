@@ -146,6 +146,7 @@ def begin_trace(z, g, f, p, copy, trace_process):
     z[row + P.TRACE_PROCESS] = trace_process
     z[row + P.WORKING_SET] = g[g[G.REPLAY_VALUE] + first]
     z[row + P.PC] = first + 1
+    z[row + P.SCALE_Q16] = g[g[G.REPLAY_SCALE] + trace_process]
     z[z[S.REPLAY_SLOTS] + copy * z[S.NUM_TRACE] + trace_process] = p
 
 

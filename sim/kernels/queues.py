@@ -4,7 +4,7 @@ append and remove also keep what is derived from them: queue lengths, the set of
 the counts of waiting processes. Thieves and the balancer take from the middle, hence the links both ways.
 """
 
-from sim.kernels import bits, strand, tree
+from sim.kernels import bits, erts_queue, strand, tree
 from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import core, process
 from sim.layout import core as C
@@ -52,6 +52,8 @@ def append(z, g, f, c, p):
         bits.add(z, z[S.BACKLOG], c)
     z[core(z, c) + C.QUEUE_LENGTH] += 1
     z[S.NUM_WAITING] += 1
+    if z[K.ERTS]:
+        erts_queue.enter(z, c, p, z[core(z, c) + C.QUEUE_LENGTH])
     if z[K.HAS_MASKS]:
         z[waiting_at(z, p)] += 1
     if z[K.CAN_STRAND]:
@@ -75,6 +77,8 @@ def remove(z, g, f, c, p):
     if z[core(z, c) + C.QUEUE_LENGTH] == 0:
         bits.drop(z, z[S.BACKLOG], c)
     z[S.NUM_WAITING] -= 1
+    if z[K.ERTS]:
+        erts_queue.leave(z, c, p)
     if z[K.HAS_MASKS]:
         z[waiting_at(z, p)] -= 1
     if z[K.CAN_STRAND]:
@@ -165,10 +169,11 @@ def make_due(z, g, f, c, t):
     """An IDLE core will dispatch: at once through the ready list, or after the wake-up latency."""
     z[S.NUM_IDLE] -= 1
     bits.drop(z, z[S.IDLE_SET], c)
-    if z[K.WAKE_NS] == 0:
+    latency_ns = erts_queue.wake_ns(z, c) if z[K.ERTS] else z[K.WAKE_NS]
+    if latency_ns == 0:
         if z[z[S.EVENTS] + c] != TIME_NEVER_NS:
             tree.set_event(z, c, TIME_NEVER_NS)
         push_ready(z, c)
     else:
         z[core(z, c) + C.STATE] = C.WAKING
-        tree.set_event(z, c, t + z[K.WAKE_NS])
+        tree.set_event(z, c, t + latency_ns)

@@ -17,6 +17,7 @@ distance class, kind class of processes, row position of a row in z, k processes
 
 from sim.kernels.jit import leaf
 from sim.layout import core as C
+from sim.layout import erts as E
 from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
@@ -41,6 +42,18 @@ def core(z, c):
 def hardware(z, h):
     """Row of hardware core h."""
     return z[S.HARDWARE] + h * H.WIDTH
+
+
+@leaf
+def erts(z, c):
+    """Row of scheduler c's numbers in an erts lane."""
+    return z[S.ERTS_ROWS] + c * E.WIDTH
+
+
+@leaf
+def path(z, c, priority):
+    """Migration path of scheduler c for a priority."""
+    return z[S.ERTS_ROWS] + c * E.WIDTH + E.PATH + priority * E.PATH_WIDTH
 
 
 @leaf

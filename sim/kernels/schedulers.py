@@ -1,6 +1,6 @@
 """Schedulers on hardware cores: sharing a core, re-binding, going offline and coming back (DESIGN §12)."""
 
-from sim.kernels import bits, energy, evacuate, log, queues, tree
+from sim.kernels import bits, energy, erts_queue, evacuate, log, queues, tree
 from sim.kernels.jit import kernel
 from sim.kernels.rows import core, hardware
 from sim.layout import core as C
@@ -107,8 +107,18 @@ def wake_up(z, g, f, c):
     bits.add(z, z[S.IDLE_SET], c)
     bits.add(z, z[S.ONLINE_SET], c)
     z[S.NUM_IDLE] += 1
+    if z[K.ERTS]:
+        erts_queue.begin_wait(z, c)
     log.note(z, g, f, log.ONLINE, c, -1, z[core(z, c) + C.HARDWARE], z[core(z, c) + C.CAUSE])
     evacuate.update_queue(z, c)
+
+
+@kernel
+def welcome(z, g, f, c):
+    """An OFFLINE scheduler whose core is open works again."""
+    wake_up(z, g, f, c)
+    if z[core(z, c) + C.QUEUE_LENGTH] > 0:
+        queues.make_due(z, g, f, c, z[S.NOW_NS])
 
 
 @kernel
@@ -142,7 +152,8 @@ def stand_on(z, g, f, c, h):
     z[row + C.NEXT_HARDWARE] = C.NONE
     copy_facts(z, h, c)
     update_sets(z, g, c, h)
-    bits.add(z, z[S.ONLINE_SET], c)
+    if z[row + C.SUSPENDED] == 0:
+        bits.add(z, z[S.ONLINE_SET], c)
     z[N.REBINDS] += 1
     z[N.REBIND_NS] += z[K.REBIND_NS]
     z[row + C.DEBT_NS] += z[K.REBIND_NS]
@@ -150,7 +161,7 @@ def stand_on(z, g, f, c, h):
     finish_draining(z, old)
     if z[row + C.STATE] == C.STALLED:
         queues.push_ready(z, c)
-    elif z[row + C.STATE] == C.OFFLINE:
+    elif z[row + C.STATE] == C.OFFLINE and z[row + C.SUSPENDED] == 0:
         wake_up(z, g, f, c)
     evacuate.update_queue(z, c)
     if z[row + C.STATE] == C.IDLE and z[row + C.QUEUE_LENGTH] > 0:
@@ -208,9 +219,11 @@ def go_offline(z, g, f, c):
     if z[z[S.EVENTS] + c] != TIME_NEVER_NS:
         tree.set_event(z, c, TIME_NEVER_NS)
     release(z, c)
+    if z[K.ERTS]:
+        erts_queue.go_offline(z, c)
     z[row + C.STATE] = C.OFFLINE
     z[row + C.NEXT_HARDWARE] = C.NONE
-    z[row + C.CAUSE] = z[hardware(z, h) + H.CAUSE]
+    z[row + C.CAUSE] = evacuate.cause_at(z, c)
     log.note(z, g, f, log.OFFLINE, c, -1, h, z[row + C.CAUSE])
     evacuate.leave_core(z, g, f, c)
     evacuate.update_queue(z, c)
@@ -221,6 +234,9 @@ def go_offline(z, g, f, c):
 def after_slice(z, g, f, c):
     """What waits for the end of a slice of c; True if c does not dispatch now."""
     row, t = core(z, c), z[S.NOW_NS]
+    if z[row + C.SUSPENDED]:
+        go_offline(z, g, f, c)
+        return True
     h = z[row + C.NEXT_HARDWARE]
     z[row + C.NEXT_HARDWARE] = C.NONE
     if h >= 0 and is_open(z, h):

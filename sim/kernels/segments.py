@@ -1,6 +1,6 @@
 """Slices and segments: what a process pays, runs and leaves behind on a core (DESIGN §4, §7)."""
 
-from sim.kernels import costs, life, log, measure, memory, refill, tree
+from sim.kernels import costs, erts_queue, life, log, measure, memory, refill, tree
 from sim.kernels.bits import has
 from sim.kernels.jit import kernel, leaf
 from sim.kernels.rows import core, klass, mask, process
@@ -18,9 +18,21 @@ ROUND_UP_Q20 = (1 << 20) - 1  # added before >> 20
 
 
 @leaf
+def full_budget(z):
+    """Reductions that a slice may run."""
+    return z[K.QUANTUM_REDS] if z[K.QUANTUM_REDS] > 0 else UNLIMITED_REDS
+
+
+@leaf
 def work_ns(z, g, f, p, c, reds):
     """Time of some reductions of p on c with its memory where it is."""
     return (reds * costs.ns_per_reduction_q20(z, g, f, p, c) + ROUND_UP_Q20) >> 20
+
+
+@leaf
+def local_ns(z, p, c, reds):
+    """Time of some reductions of p on c with its memory at hand."""
+    return (reds * costs.scaled_q20(z, p, z[core(z, c) + C.BASE_Q20]) + ROUND_UP_Q20) >> 20
 
 
 @leaf
@@ -35,7 +47,7 @@ def remote_ns(z, g, f, p, c, reds):
     """What of the time of some reductions is due to remote memory."""
     if not is_remote(z, p, c):
         return 0
-    return work_ns(z, g, f, p, c, reds) - ((reds * z[core(z, c) + C.BASE_Q20] + ROUND_UP_Q20) >> 20)
+    return work_ns(z, g, f, p, c, reds) - local_ns(z, p, c, reds)
 
 
 @leaf
@@ -60,7 +72,7 @@ def memory_segment(z, g, f, p, c, reds):
     z[at + C.PAID_REFILL_NS] = refill_ns
     z[at + C.PAID_REMOTE_NS] = 0
     if is_remote(z, p, c):
-        z[at + C.PAID_REMOTE_NS] = length - ((reds * z[at + C.BASE_Q20] + ROUND_UP_Q20) >> 20)
+        z[at + C.PAID_REMOTE_NS] = length - local_ns(z, p, c, reds)
     if home == node:
         z[N.LOCAL_REDS] += reds
         z[N.LOCAL_LATENCY_NS] += reds * latency_ns
@@ -111,7 +123,7 @@ def book(z, g, f, p, c):
     z[at + C.BUSY_NS] += length
     z[at + C.BUDGET] -= reds
     z[row + P.REMAINING] -= reds
-    z[row + P.IDEAL_NS] += (reds * z[K.FASTEST_Q20] + ROUND_UP_Q20) >> 20
+    z[row + P.IDEAL_NS] += (reds * costs.scaled_q20(z, p, z[K.FASTEST_Q20]) + ROUND_UP_Q20) >> 20
     z[N.REDUCTIONS] += reds
     z[N.DIRECT_NS] += direct
     z[N.REFILL_NS] += refill_ns
@@ -145,6 +157,8 @@ def start_slice(z, g, f, p, c):
     z[row + P.WAIT_NS] += waited
     z[row + P.STATE] = P.RUNNING
     z[row + P.QUEUE_CORE] = c
+    if z[row + P.LAST_CORE] >= 0 and z[row + P.LAST_CORE] != c:
+        z[N.SCHEDULER_CHANGES] += 1
     if z[row + P.HOME] < 0:
         memory.allocate(z, g, p, z[at + C.NODE])
     is_other = z[at + C.LAST_SERIAL] != z[row + P.SERIAL]
@@ -167,7 +181,7 @@ def start_slice(z, g, f, p, c):
     z[at + C.SLICE_NS] = t
     z[at + C.SEGMENT_NS] = t
     z[at + C.SEGMENT_REDS] = 0
-    z[at + C.BUDGET] = z[K.QUANTUM_REDS] if z[K.QUANTUM_REDS] > 0 else UNLIMITED_REDS
+    z[at + C.BUDGET] = full_budget(z)
     z[at + C.LAST_SERIAL] = z[row + P.SERIAL]
     z[N.DISPATCHES] += 1
 
@@ -181,6 +195,8 @@ def end_slice(z, g, f, p, c):
     z[core(z, c) + C.MEAN_SLICE_NS] = length if mean == 0 else mean + ((length - mean) >> 3)
     z[core(z, c) + C.PROCESS] = C.NONE
     z[row + P.LAST_CORE] = c
+    if z[K.ERTS]:
+        erts_queue.account(z, c, p, full_budget(z) - z[core(z, c) + C.BUDGET])
     if z[row + P.STATE] == P.READY:
         return
     measure.leave(z, g, f, c)

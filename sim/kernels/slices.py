@@ -4,6 +4,10 @@ from sim.kernels import (
     affinity,
     bits,
     decide,
+    erts_loop,
+    erts_paths,
+    erts_queue,
+    erts_steal,
     log,
     place,
     programs,
@@ -19,6 +23,7 @@ from sim.layout import core as C
 from sim.layout import counter as N
 from sim.layout import lane as S
 from sim.layout import parameter as K
+from sim.layout import policy as R
 from sim.layout import process as P
 from sim.layout.sentinel import TIME_NEVER_NS
 
@@ -34,6 +39,11 @@ def preempt(z, g, f, p, c):
         target = place.refuge(z, g, f, p, c)
         if target >= 0:
             decide.force(z, g, f, p, c, target, N.AFFINITY)
+            affinity.receive(z, g, f, p, c, target)
+            return
+    if z[K.ERTS] and bits.has(z, z[S.ONLINE_SET], c):
+        target = erts_paths.emigration(z, c, erts_queue.priority(z, p))
+        if target >= 0 and decide.attempt(z, g, f, p, c, target, z[core(z, c) + C.QUEUE_LENGTH], N.BALANCE):
             affinity.receive(z, g, f, p, c, target)
             return
     queues.append(z, g, f, c, p)
@@ -68,6 +78,8 @@ def rest(z, g, f, c):
     bits.add(z, z[S.IDLE_SET], c)
     z[S.NUM_IDLE] += 1
     log.note(z, g, f, log.IDLE, c, -1, 0, 0)
+    if z[K.ERTS]:
+        erts_queue.rest(z, c)
     if z[K.MOVES]:
         schedulers.release(z, c)
     if z[K.POLL_NS] > 0:
@@ -85,16 +97,26 @@ def end(z, g, f, p, c):
 
 
 @kernel
+def next_process(z, g, f, c):
+    """What core c runs next: something queued there, or stolen; NONE if it goes idle."""
+    if z[core(z, c) + C.QUEUE_LENGTH] > 0:
+        p = queues.take(z, g, f, c)
+        if p >= 0:
+            return p
+    if z[K.VICTIM] == R.OFF:
+        return P.NONE
+    if z[K.VICTIM] == R.VICTIM_ERTS:
+        return erts_steal.steal(z, g, f, c)
+    return steal.steal(z, g, f, c)
+
+
+@kernel
 def run_core(z, g, f, c):
     """Dispatch core c until a process runs on it, it is idle, or another scheduler has its hardware core."""
     if z[K.MOVES] and not schedulers.take_core(z, g, f, c):
         return
     while z[S.STOP] == 0:
-        p = P.NONE
-        if z[core(z, c) + C.QUEUE_LENGTH] > 0:
-            p = queues.take(z, g, f, c)
-        if p < 0 and z[K.VICTIM] > 0:
-            p = steal.steal(z, g, f, c)
+        p = erts_loop.next_process(z, g, f, c) if z[K.ERTS] else next_process(z, g, f, c)
         if p < 0:
             rest(z, g, f, c)
             return

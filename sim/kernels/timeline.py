@@ -1,6 +1,6 @@
 """The timeline: cores go and come, frequencies, affinities, bindings and loads change (DESIGN §15)."""
 
-from sim.kernels import affinity, bits, cut, energy, evacuate, log, queues, schedulers
+from sim.kernels import affinity, bits, cut, energy, evacuate, log, online, queues, schedulers
 from sim.kernels.jit import kernel
 from sim.kernels.rows import class_state, core, hardware, klass, timeline
 from sim.layout import core as C
@@ -24,7 +24,7 @@ def close(z, h, cause):
     z[at + H.CAUSE] = cause
     z[at + H.ACTIVE] = 1  # closed by this entry
     for c in range(z[K.NUM_CORES]):
-        if z[core(z, c) + C.HARDWARE] == h:
+        if z[core(z, c) + C.HARDWARE] == h and z[core(z, c) + C.SUSPENDED] == 0:
             z[core(z, c) + C.CAUSE] = cause
             bits.drop(z, z[S.ONLINE_SET], c)
 
@@ -52,7 +52,7 @@ def expel(z, g, f, c, cause):
     is_cut = z[row + C.STATE] == C.RUNNING and cause == C.FAILURE
     if is_cut:
         cut.cut(z, g, f, c)
-    h = C.NONE if z[row + C.PINNED] else shelter(z, z[row + C.HARDWARE])
+    h = C.NONE if z[row + C.PINNED] or z[row + C.SUSPENDED] else shelter(z, z[row + C.HARDWARE])
     if z[row + C.STATE] == C.RUNNING:
         if h >= 0:
             z[row + C.NEXT_HARDWARE] = h
@@ -80,14 +80,6 @@ def close_all(z, g, f, first, end, cause):
 
 
 @kernel
-def welcome(z, g, f, c):
-    """An OFFLINE scheduler on a core that opened works again."""
-    schedulers.wake_up(z, g, f, c)
-    if z[core(z, c) + C.QUEUE_LENGTH] > 0:
-        queues.make_due(z, g, f, c, z[S.NOW_NS])
-
-
-@kernel
 def open_core(z, g, f, h, is_first):
     """A hardware core is open again, and with it the schedulers that stand there."""
     at = hardware(z, h)
@@ -95,15 +87,15 @@ def open_core(z, g, f, h, is_first):
     z[at + H.STATE] = H.OPEN
     for c in range(z[K.NUM_CORES]):
         row = core(z, c)
-        if z[row + C.HARDWARE] == h:
+        if z[row + C.HARDWARE] == h and z[row + C.SUSPENDED] == 0:
             bits.add(z, z[S.ONLINE_SET], c)
             if z[row + C.STATE] == C.OFFLINE and z[row + C.PINNED]:
-                welcome(z, g, f, c)
+                schedulers.welcome(z, g, f, c)
     for c in range(z[K.NUM_CORES] if is_first else 0):
         row = core(z, c)
-        if z[row + C.STATE] == C.OFFLINE and z[row + C.PINNED] == 0:
+        if z[row + C.STATE] == C.OFFLINE and z[row + C.PINNED] == 0 and z[row + C.SUSPENDED] == 0:
             if z[row + C.HARDWARE] == h:
-                welcome(z, g, f, c)
+                schedulers.welcome(z, g, f, c)
             else:
                 schedulers.stand_on(z, g, f, c, h)
 
@@ -173,6 +165,8 @@ def apply(z, g, f, first, end):
         schedulers.bind_scheduler_to_core(z, g, f, subject, value)
     elif what == T.UNBIND:
         schedulers.unbind_scheduler(z, subject)
+    elif what == T.SCHEDULERS_ONLINE:
+        online.set_schedulers_online(z, g, f, value)
     else:
         change_load(z, g, at)
 

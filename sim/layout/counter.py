@@ -27,6 +27,7 @@ NAMES = (
     "young_move_count", "old_move_count", "memory_spill_count", "memory_overflow_count",
     "queue_overflow_count", "mailbox_overflow_count", "affinity_count", "affinity_refused_count",
     "away_ns", "preferred_ns", "stranded_count", "stranded_ns", "fairness_sum", "fairness_squares",
+    "scheduler_change_count", "balance_count", "compact_count", "wake_one_count", "spin_ns",
 )  # fmt: skip
 _AT = {name: BASE + position for position, name in enumerate(NAMES)}
 
@@ -98,6 +99,11 @@ STRANDED = _AT["stranded_count"]
 STRANDED_NS = _AT["stranded_ns"]
 FAIRNESS_SUM = _AT["fairness_sum"]
 FAIRNESS_SQUARES = _AT["fairness_squares"]
+SCHEDULER_CHANGES = _AT["scheduler_change_count"]
+BALANCE_CALLS = _AT["balance_count"]
+COMPACTIONS = _AT["compact_count"]
+WAKE_ONES = _AT["wake_one_count"]
+SPIN_NS = _AT["spin_ns"]
 WIDTH = 112
 assert len(NAMES) <= WIDTH
 

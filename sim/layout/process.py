@@ -81,6 +81,7 @@ STRANDED_AT = 75  # event that stranded it
 OLD_HOME = 76  # node of the old heap; HOME is that of the young one
 ALLOCATED_Q16 = 77  # words since the last collection
 SINCE_MAJOR = 78  # collections since the last major one
+SCALE_Q16 = 79  # time of its reductions, relative to the workload's
 WIDTH = 80  # whole cache lines
 RING = 16  # migration times kept a process, if its limit has a window
 

@@ -32,6 +32,7 @@ WORDS_Q16 = 18  # allocated a reduction; 0 = no collections
 SURVIVORS_Q16 = 19
 OLD_Q16 = 20  # share of accesses that go to the old heap
 FULLSWEEP = 21
+SCALE_Q16 = 22  # time of its reductions, relative to the workload's
 CLASS_WIDTH = 24
 START_SPREAD, START_FIRST, START_RANDOM = range(3)
 NO_ARRIVAL, POISSON, REGULAR, ON_OFF = range(4)
@@ -66,7 +67,8 @@ WHEN_NS, WHAT, SUBJECT, VALUE, NEW = 0, 1, 2, 3, 4  # NEW .. NEW + 3: mask, type
 TIMELINE_WIDTH = 8
 (
     CORE_OFFLINE, CORE_ONLINE, POWER_DOWN, POWER_UP, FREQUENCY, CHANGE_AFFINITY, BIND, UNBIND, CHANGE_LOAD,
-) = range(9)  # fmt: skip
+    SCHEDULERS_ONLINE,
+) = range(10)  # fmt: skip
 
 # operations of a replayed trace, as sim.workload.replay.ReplayOp
 RUN_TRACE, BLOCK_TRACE, WAIT_TRACE, SEND_TRACE, SPAWN_TRACE = 1, 2, 3, 4, 5

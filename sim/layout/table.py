@@ -21,4 +21,5 @@ TIMELINE_FIRST = 17  # (entry + 1,)
 NUM_ENTRIES = 18
 SETS = 19  # of hardware cores, in the order of the sets of schedulers in the arena
 SET_WORDS = 20
+REPLAY_SCALE = 21  # time of reductions by process of the trace, Q16
 WIDTH = 24

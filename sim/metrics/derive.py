@@ -163,6 +163,7 @@ def metrics_of(arena: Arena, span_ns: int) -> dict[str, float]:
         "idle_share": c["idle_ns"] / scheduler_ns,
         "utilisation": busy / core_ns,
         "rebind_overhead_share": ratio(c["rebind_ns"] + c["os_switch_ns"], busy),
+        "spin_share": c["spin_ns"] / scheduler_ns,
         "gc_share": ratio(c["gc_ns"], busy),
         "away_share": ratio(c["away_ns"], c["preferred_ns"]),
         "stranded_mean": c["stranded_ns"] / span_ns,

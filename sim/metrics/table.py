@@ -33,6 +33,10 @@ COUNTED = {
     "affinity": "changes of affinity", "affinity_refused": "changes of affinity refused",
     "stranded": "times that a process was stranded", "settled": "migrations settled",
     "paid_off": "settled migrations that were worth it",
+    "scheduler_change": "slices begun on another scheduler than the one before",
+    "balance": "erts: balance calls that laid new migration paths",
+    "compact": "erts: balance calls that left some run queues inactive",
+    "wake_one": "erts: schedulers woken or activated for work that waits elsewhere",
     "migration": "migrations done", "migration_attempt": "candidates checked",
 }  # fmt: skip
 
@@ -87,6 +91,7 @@ ALL = [
     Metric("away_share", "1", "run time of processes that prefer a core, spent elsewhere; null without such",
            0, 1, "low"),
     Metric("rebind_overhead_share", "1", "re-binding and switching of schedulers / busy time", 0, 1, "low"),
+    Metric("spin_share", "1", "erts: scheduler time spent spinning before sleep", 0, 1, "low"),
     Metric("gc_share", "1", "garbage collection / busy time", 0, 1),
     Metric("stranded_mean", "1", "processes that wait where they cannot run, mean over time", better="low"),
     Metric("energy_j", "J", "energy of all cores", better="low"),
@@ -144,7 +149,7 @@ ALL = [
         "migration migration_attempt event dispatch preemption created completed activation refused message "
         "lost_message storm failed_steal adjustment return follow rebind gc major_gc young_move old_move "
         "memory_spill memory_overflow queue_overflow mailbox_overflow affinity affinity_refused stranded "
-        "settled paid_off",
+        "settled paid_off scheduler_change balance compact wake_one",
     ),
 ]  # fmt: skip
 

@@ -22,6 +22,11 @@ ROW_COUNT_MAX = 50_000_000
 VALUE_MAX = 1_000_000_000_000_000
 """Largest time, edge or size in a row: 11.6 days in ns. Sums of valid rows are checked apart."""
 
+PACE_MAX_PS = 1_000_000_000
+"""A reduction of 1 ms: a process in native code for all its life comes nowhere near it."""
+
+PICOSECONDS_PER_NS = 1000
+
 NAME_LENGTH_MAX = 200
 
 
@@ -42,6 +47,9 @@ class ReplayOp(IntEnum):
     """peer = the child, which begins now."""
     EXIT = 6
     """Last row of a process that ended within the window."""
+    PACE = 7
+    """Directly after BEGIN, or left out: value = picoseconds that a reduction of this process took on
+    the recording machine. Without it the trace's ns_per_reduction holds. It takes no time itself."""
 
 
 class TraceError(ValueError):
@@ -72,10 +80,10 @@ class ReplayTrace:
 
     Rules
     -----
-    Processes are 0..P-1 in order, each opened by one BEGIN. Edges are 0..E-1: each is waited for
-    once and sent once, by the named sender to the named receiver. A child is spawned once, by
-    the parent its BEGIN names. Nothing follows EXIT. The spawn graph has no cycle. What none of
-    this excludes is a deadlock: `replay_stuck` finds those.
+    Processes are 0..P-1 in order, each opened by one BEGIN, after which one PACE may stand. Edges
+    are 0..E-1: each is waited for once and sent once, by the named sender to the named receiver. A
+    child is spawned once, by the parent its BEGIN names. Nothing follows EXIT. The spawn graph has
+    no cycle. What none of this excludes is a deadlock: `replay_stuck` finds those.
     """
 
     name: str
@@ -120,6 +128,13 @@ class ReplayTrace:
     def run_total_ns(self) -> int:
         """Sum of RUN, ns of the recording machine."""
         return int(self.value[self.op == ReplayOp.RUN].sum())
+
+    def pace_ns(self) -> NDArray[np.float64]:
+        """ns a reduction of each process on the recording machine: float64 (process,)."""
+        pace = np.full(self.process_count, self.ns_per_reduction)
+        rows = self.op == ReplayOp.PACE
+        pace[self.process[rows]] = self.value[rows] / PICOSECONDS_PER_NS
+        return pace
 
     def process_offsets(self) -> NDArray[np.int64]:
         """First row of each process, and the number of rows at the end: int64 (process + 1,)."""
@@ -225,27 +240,29 @@ def _fail_first(bad: NDArray[np.bool_], field: str, column: NDArray[np.integer],
 
 def _check_rows(trace: ReplayTrace) -> None:
     process, op, value, peer = trace.process, trace.op, trace.value, trace.peer
-    codes = "a ReplayOp code from 0 to 6"
+    codes = f"a ReplayOp code from 0 to {max(ReplayOp)}"
     _fail_first((op < 0) | (op > max(ReplayOp)), "op", op, codes)
     step = np.diff(process, prepend=np.int32(-1))
     _fail_first((step != 0) & (step != 1), "process", process, "0, 1, 2, ... grouped and in order")
     _fail_first((step == 1) != (op == ReplayOp.BEGIN), "op", op, "BEGIN in each first row only")
     last = np.append(step[1:] == 1, True)
     _fail_first((op == ReplayOp.EXIT) & ~last, "op", op, "EXIT in the last row of its process only")
-    low = np.array([WORKING_SET_MIN_BYTES, 1, 0, 0, NO_EDGE, 0, 0], dtype=np.int64)
-    high = np.array([VALUE_MAX] * 5 + [0, 0], dtype=np.int64)
+    after_begin = np.append(False, op[:-1] == ReplayOp.BEGIN)
+    _fail_first((op == ReplayOp.PACE) & ~after_begin, "op", op, "PACE directly after BEGIN only")
+    low = np.array([WORKING_SET_MIN_BYTES, 1, 0, 0, NO_EDGE, 0, 0, 1], dtype=np.int64)
+    high = np.array([VALUE_MAX] * 5 + [0, 0, PACE_MAX_PS], dtype=np.int64)
     _fail_first(
         (value < low[op]) | (value > high[op]),
         "value",
         value,
         f"BEGIN {WORKING_SET_MIN_BYTES} or more, RUN 1 or more, BLOCK and WAIT 0 or more,"
-        f" SEND -1 or more, SPAWN and EXIT 0, all at most {VALUE_MAX}",
+        f" SEND -1 or more, SPAWN and EXIT 0, all at most {VALUE_MAX}; PACE 1 to {PACE_MAX_PS}",
     )
     count = int(process[-1]) + 1
-    none_only = (op == ReplayOp.RUN) | (op == ReplayOp.BLOCK) | (op == ReplayOp.EXIT)
+    none_only = np.isin(op, (ReplayOp.RUN, ReplayOp.BLOCK, ReplayOp.EXIT, ReplayOp.PACE))
     one_only = (op == ReplayOp.WAIT) | (op == ReplayOp.SPAWN)
     one_only |= (op == ReplayOp.SEND) & (value != NO_EDGE)
-    _fail_first(none_only & (peer != NO_PEER), "peer", peer, "-1 in RUN, BLOCK and EXIT rows")
+    _fail_first(none_only & (peer != NO_PEER), "peer", peer, "-1 in RUN, BLOCK, EXIT and PACE rows")
     _fail_first(one_only & (peer == NO_PEER), "peer", peer, "a process in WAIT, SPAWN, SEND rows")
     _fail_first((peer < NO_PEER) | (peer >= count), "peer", peer, f"from -1 to {count - 1}")
     timed = (op == ReplayOp.RUN) | (op == ReplayOp.BLOCK)
