@@ -141,14 +141,14 @@ def plan_of(
         raise SpecError("topology.cores", topology.num_cores, f"at most {CORES_MAX}")
     classes: list[str] = []
     if isinstance(workload, Replay):
-        draft = TableDraft(topology, {})
+        draft = TableDraft(topology)
         work = replay_work(topology, workload, simulation, draft)
     else:
         workload = with_times(workload, lanes[0].cost)
         draft = TableDraft(topology, scales_of(workload, lanes[0].cost))
         work = class_work(topology, workload, draft)
         classes = [kind.name for kind in workload.classes]
-    check_magnitude(topology, workload)
+    check_magnitude(topology, workload, draft.scales)
     bindings = [binding_of(lane.policy, lane.binding) for lane in lanes]
     fewest = min(schedulers_of(binding, topology) for binding in bindings)
     changes = timeline_of(timeline or Timeline(), draft, classes, fewest, simulation.horizon_ns)

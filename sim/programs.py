@@ -59,8 +59,8 @@ class TableDraft:
     scales : time of a reduction by class, relative to the workload's
     """
 
-    def __init__(self, topology: Topology, scales: dict[str, float]) -> None:
-        self.topology, self.scales = topology, scales
+    def __init__(self, topology: Topology, scales: dict[str, float] | None = None) -> None:
+        self.topology, self.scales = topology, scales or {}
         self.draws: list[list[float]] = []
         self.values: list[float] = []
         self.masks: list[np.ndarray] = [all_cores(topology)]
