@@ -38,7 +38,8 @@ def largest_draw(spec: Distribution) -> float:
 def largest_time(workload: Workload | Replay, scales: Mapping[str, float]) -> float:
     """Longest time of a reduction, of any process, over the workload's."""
     if isinstance(workload, Replay):
-        return float(workload.trace.pace_ns().max()) / workload.trace.ns_per_reduction
+        slowest_ns: float = workload.trace.pace_ns().max()
+        return slowest_ns / workload.trace.ns_per_reduction
     return max(scales.get(kind.name, 1.0) for kind in workload.classes)
 
 
