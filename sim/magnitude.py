@@ -39,7 +39,7 @@ def largest_time(workload: Workload | Replay, scales: Mapping[str, float]) -> fl
     """Longest time of a reduction, of any process, over the workload's."""
     if isinstance(workload, Replay):
         slowest_ns: float = workload.trace.pace_ns().max()
-        return slowest_ns / workload.trace.ns_per_reduction
+        return slowest_ns / float(workload.trace.ns_per_reduction)
     return max(scales.get(kind.name, 1.0) for kind in workload.classes)
 
 

@@ -55,7 +55,12 @@ def overlay_latency_matrix(topology: Topology, measured_ns: NDArray[np.float64])
     Returns
     -------
     Topology, a new one
+
+    Raises
+    ------
+    TopologyError for a matrix of another shape, or with values below 0 or above LATENCY_NS_MAX
     """
+    _check_matrix(topology, measured_ns)
     both_ns = np.where(np.isnan(measured_ns), measured_ns.T, measured_ns)
     np.fill_diagonal(both_ns, np.nan)
     classes = topology.distance_class_matrix()
@@ -68,6 +73,17 @@ def overlay_latency_matrix(topology: Topology, measured_ns: NDArray[np.float64])
     np.fill_diagonal(filled, 0)
     core_latency_ns = np.rint(filled).astype(np.int32)
     return replace(topology, line_latency_ns=line_latency_ns, core_latency_ns=core_latency_ns)
+
+
+def _check_matrix(topology: Topology, measured_ns: NDArray[np.float64]) -> None:
+    shape = (topology.num_cores, topology.num_cores)
+    if measured_ns.shape != shape:
+        raise TopologyError("core_latency_ns", f"shape {measured_ns.shape}", f"shape {shape}, a row a core")
+    outside = ~np.isnan(measured_ns) & ~((measured_ns >= 0) & (measured_ns <= LATENCY_NS_MAX))
+    if outside.any():
+        row, column = np.argwhere(outside)[0].tolist()
+        where = f"core_latency_ns ({row}, {column})"
+        raise TopologyError(where, float(measured_ns[row, column]), f"0 to {LATENCY_NS_MAX} ns, or NaN")
 
 
 def read_latency_csv(path: str | os.PathLike[str]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,15 @@ POLICIES = {
         decision=sim.Decision(other_node_factor=4.0),
     ),
 }
+BEAM = {
+    "erts 27": sim.Erts(enabled=True, S="12:7"),
+    "erts 28": sim.Erts(enabled=True, otp="28", swt="low", sbwt="long"),
+    "erts sub": sim.Erts(enabled=True, sub=True, sws="legacy", sbt="u"),
+}
+# so fast that many balance calls fall within the horizon
+FAST = sim.Cost(
+    ns_per_reduction=0.05, class_times=(sim.ClassTime(process_class="hog", ns_per_reduction=0.02),)
+)
 COSTS = {"aggressive": sim.Cost(kind="flat", message_cycles=(0, 50, 100, 400))}
 
 
@@ -100,8 +110,8 @@ def digest_of(log: np.ndarray, counters: dict) -> str:
     return state.hexdigest()
 
 
-def faults() -> sim.Timeline:
-    """Cores that come and go, slow down, and a class that must move."""
+def faults(*counts: int) -> sim.Timeline:
+    """Cores that come and go, slow down, a class that must move, and numbers of schedulers online."""
     strict = sim.Affinity(type="strict", cores="2-7")
     return sim.Timeline(
         changes=(
@@ -110,6 +120,7 @@ def faults() -> sim.Timeline:
             sim.Change(time_ns=500_000, op="affinity", affinity=strict),
             sim.Change(time_ns=600_000, op="power_down", cores="node:1"),
             sim.Change(time_ns=700_000, op="power_up", cores="node:1"),
+            *(sim.Change(time_ns=750_000, op="schedulers_online", count=count) for count in counts),
             sim.Change(time_ns=800_000, op="core_online", cores="0-1"),
         )
     )
@@ -154,6 +165,14 @@ def records() -> dict[str, dict]:
     found["everything"] = record(
         TOPOLOGY, mixed(), POLICIES["aggressive"], sim.Cost(), SIMULATION, moving, faults()
     )
+    for name, flags in BEAM.items():
+        policy = sim.Policy(
+            erts=flags,
+            decision=sim.Decision(rule="always"),
+            stealing=sim.Stealing(victim="erts", wake_idle=False),
+        )
+        fast = replace(SIMULATION, quantum_reds=4000, horizon_ns=1_200_000)
+        found[name] = record(TOPOLOGY, mixed(), policy, FAST, fast, timeline=faults(9, 4, 11))
     replay = sim.Replay(trace=read_replay(TRACE), copies=4, stagger_ns=100_000)
     for name in ("none", "default"):
         simulation = sim.Simulation(horizon_ns=4_000_000, warmup_ns=0, window_ns=500_000)
