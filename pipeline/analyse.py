@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.aggregate import OBJECTIVES, RunTables, read_run, summarise, write_table, write_text
+from pipeline.choice_text import flags_file
 from pipeline.figures import draw_figures
 from pipeline.recommend import Recommendation, mark_front, policy_file
 from pipeline.report_html import write_report
@@ -46,7 +47,8 @@ def analyse(run_dir: Path, *, draw: bool = True) -> Analysis:
     """Aggregate a run, find its front, recommend a setting, and write all of it in the run folder.
 
     Writes summary.parquet, pareto.parquet, recommended.yaml (with several study cells also one
-    recommended-<cell>.yaml each), metrics.json, and, if `draw`, figures/ and report.html.
+    recommended-<cell>.yaml each), erl_flags.txt likewise where the BEAM's scheduler is recommended,
+    metrics.json, and, if `draw`, figures/ and report.html.
 
     Raises
     ------
@@ -69,6 +71,7 @@ def analyse_tables(run: RunTables, *, draw: bool = True) -> Analysis:
         "metrics": write_text(run.folder / "metrics.json", metrics_text(summary, recommendations)),
     }
     files |= write_policies(run, summary, recommendations)
+    files |= write_flags(run, recommendations)
     found = Analysis(run, summary, front, recommendations, files)
     if draw:
         charts = draw_figures(run, summary, recommendations, run.folder / "figures")
@@ -96,6 +99,23 @@ def write_policies(
         if len(recommendations) > 1:
             name = f"recommended-{chosen.slug}"
             files[name] = write_text(run.folder / f"{name}.yaml", text)
+    return files
+
+
+def write_flags(run: RunTables, recommendations: list[Recommendation]) -> dict[str, Path]:
+    """The flags of `erl` of each cell that has them; `erl_flags.txt` is that of the first."""
+    files: dict[str, Path] = {}
+    for chosen in recommendations:
+        if chosen.flags is None:
+            continue
+        key = run.manifest.get("run_key", run.folder.name)
+        found = f"found by Coreshift for {chosen.title} (run {key}, point {chosen.point})"
+        text = flags_file(chosen.flags, found, chosen.sentence)
+        if not files:
+            files["erl_flags"] = write_text(run.folder / "erl_flags.txt", text)
+        if len(recommendations) > 1:
+            name = f"erl_flags-{chosen.slug}"
+            files[name] = write_text(run.folder / f"{name}.txt", text)
     return files
 
 

@@ -24,6 +24,8 @@ Scalar = str | int | float | bool | None
 POINTS_MAX = 100_000
 LEVEL_DIGITS = 12
 SAMPLE_DIGITS = 6
+# Settings that are text and may look like a number.
+TEXT_KEYS = ("policy.erts.S",)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def axis_of(override: Override) -> Axis:
         value = item.text if isinstance(item, QuotedString) else item
         if isinstance(value, (list, dict)):
             raise ConfigError(key, value, "a sweep takes numbers, text, true, false or null")
-        items.append(value)
+        items.append(str(value) if key in TEXT_KEYS and type(value) is int else value)
     if not items:
         raise ConfigError(key, NO_VALUE, "a sweep needs at least one value", f"write {key}=1,2,4")
     return Axis(key, tuple(items))
@@ -145,7 +147,10 @@ def range_values(key: str, sweep: RangeSweep) -> tuple[Scalar, ...]:
     if not sweep.step or not all(n is not None and math.isfinite(n) for n in numbers):
         raise ConfigError(key, shown, "must have a step other than 0, and finite ends")
     found: Iterable[float] = itertools.islice(iter(sweep.range()), POINTS_MAX + 1)
-    values = tuple(v if isinstance(v, int) else float(f"{v:.{LEVEL_DIGITS}g}") for v in found)
+    values: tuple[Scalar, ...] = tuple(
+        v if isinstance(v, int) else float(f"{v:.{LEVEL_DIGITS}g}") for v in found
+    )
+    values = tuple(str(v) if key in TEXT_KEYS and type(v) is int else v for v in values)
     if not 0 < len(values) <= POINTS_MAX:
         raise ConfigError(key, shown, f"must give 1 to {POINTS_MAX} values")
     return values

@@ -18,6 +18,7 @@ from pipeline.errors import ConfigError, did_you_mean, shorten
 from pipeline.schema import Config, WorkloadClasses
 from sim import ReplayTrace, Topology, TopologyError, TraceError, plan_of
 from sim.topology import (
+    overlay_core_latency,
     topology_from_description,
     topology_from_host,
     topology_from_hwloc,
@@ -87,6 +88,19 @@ def build_topology(section: Any) -> Topology:
 @lru_cache(maxsize=256)
 def _topology(text: str) -> Topology:
     section = json.loads(text)
+    table = section.pop("latency_csv", None)
+    machine = described_topology(section)
+    try:
+        return overlay_core_latency(machine, table) if table else machine
+    except TopologyError as error:
+        fault = f"has {shorten(error.value)}, must have {error.allowed}"
+        raise ConfigError("topology.latency_csv", table, fault, error.hint) from None
+    except OSError as error:
+        raise ConfigError("topology.latency_csv", table, f"cannot be read: {error.strerror}") from None
+
+
+def described_topology(section: dict[str, Any]) -> Topology:
+    """The machine of a section's plain data, without a table of latencies."""
     kind, name = section.pop("kind"), section.pop("name", None)
     try:
         if kind == "description":
@@ -94,7 +108,7 @@ def _topology(text: str) -> Topology:
         if kind == "yaml":
             return topology_from_description(read_yaml(section["path"]), name=name)
         if kind == "hwloc":
-            return topology_from_hwloc(section["path"], latency_csv=section["latency_csv"])
+            return topology_from_hwloc(section["path"])
         if kind in ("sct", "cpu_topology"):
             return beam_machine(kind, section["sct" if kind == "sct" else "term"], name or kind)
         return topology_from_host()
@@ -200,8 +214,13 @@ def check_together(configs: Sequence[Config]) -> None:
         sim.Lane(policy=c.policy.spec(), cost=c.cost.spec(), seed=c.seed, binding=c.binding.spec())
         for c in configs
     ]
+    # A plan takes lanes that agree on the time of a reduction; the workload is checked with each of them.
+    groups: dict[object, list[sim.Lane]] = {}
+    for lane in lanes:
+        groups.setdefault(lane.times, []).append(lane)
     try:
-        plan_of(inputs.topology, inputs.workload, lanes, inputs.simulation, inputs.faults)
+        for group in groups.values():
+            plan_of(inputs.topology, inputs.workload, group, inputs.simulation, inputs.faults)
     except sim.SpecError as error:
         raise spec_problem(error, configs[0]) from None
 

@@ -5,6 +5,7 @@
     coreshift compare    the points of a finished run side by side
     coreshift topology   list, show, import and export machines
     coreshift trace      list, show and import recorded BEAM programs
+    coreshift calibrate  measure this machine's costs, or fit them to a recording
     coreshift ui         browse recorded runs in MLflow
 
 `coreshift COMMAND --help` tells more of each.
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.entry import pick_action, run_main
 
-COMMANDS = ("sweep", "simulate", "compare", "topology", "trace", "ui")
+COMMANDS = ("sweep", "simulate", "compare", "topology", "trace", "calibrate", "ui")
 
 
 def dispatch(words: Sequence[str]) -> int:

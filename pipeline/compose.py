@@ -22,7 +22,8 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from pipeline.axes import parse_overrides
+from pipeline.axes import TEXT_KEYS, parse_overrides
+from pipeline.erl_flags import expand_flags
 from pipeline.errors import NO_VALUE, ConfigError, did_you_mean, shorten
 from pipeline.groupfile import store_files
 
@@ -45,16 +46,18 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 class Command:
     """A command line, taken apart.
 
-    typed : its words as they were typed, without the program
+    typed : its words without the program, as they were typed but for flags="..." (the keys that it means)
     flags : Hydra's flags
     fixed : overrides that hold for every point, ready for Hydra
     swept : overrides that sweep, by key; the last one counts
+    is_erl : whether it had flags="...", those of `erl`
     """
 
     typed: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     fixed: tuple[Override, ...] = ()
     swept: Mapping[str, Override] = field(default_factory=dict)
+    is_erl: bool = False
 
     @property
     def fixed_texts(self) -> list[str]:
@@ -83,6 +86,7 @@ def read_command(words: Sequence[str], *, use_default_study: bool = True) -> Com
     words             : command line without the program
     use_default_study : False: the default experiment never applies, as for a single point
     """
+    words, is_erl = expand_flags(words)
     flags, texts = split_flags(words)
     parsed = [prepare(override) for override in parse_overrides(store_files(texts))]
     last: dict[str, Override] = {}
@@ -91,10 +95,10 @@ def read_command(words: Sequence[str], *, use_default_study: bool = True) -> Com
         last[override.get_key_element().lstrip("+")] = override
     fixed = tuple(o for o in last.values() if not o.is_sweep_override())
     swept = {o.key_or_group: o for o in last.values() if o.is_sweep_override()}
-    command = Command(tuple(words), tuple(flags), fixed, swept)
+    command = Command(tuple(words), tuple(flags), fixed, swept, is_erl)
     if (command.has_axes or not use_default_study) and not command.fixes("experiment"):
         (off,) = parse_overrides(["experiment=none"])
-        command = Command(command.typed, command.flags, (off, *fixed), swept)
+        command = Command(command.typed, command.flags, (off, *fixed), swept, is_erl)
     return command
 
 
@@ -123,6 +127,10 @@ def prepare(override: Override) -> Override:
     key = override.key_or_group
     if key in GROUPS and not override.is_delete() and override.value() is None:
         raise ConfigError(key, None, "must be the name of an option", f"see conf/{key}")
+    if key in TEXT_KEYS and not override.is_sweep_override() and type(override.value()) is int:
+        # Here, unlike in a file, 8:4 is text already, so a number is one.
+        override.input_line = f"{key}='{override.value()}'"
+        override.type = OverrideType.CHANGE
     is_leaf = key not in GROUPS and "/" not in key
     is_plain = override.type == OverrideType.CHANGE and override.package is None
     if is_leaf and is_plain and not override.is_hydra_override():

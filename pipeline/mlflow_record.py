@@ -25,11 +25,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from pipeline.aggregate import LABELS, OBJECTIVES, RunTables, is_policy_key, read_run, summarise
+from pipeline.choice_text import NO_FLAGS
+from pipeline.erl_flags import flag_line
 from pipeline.mlflow_views import AS_TEXT, experiment_note, parent_note, view_tags
 from pipeline.recommend import Recommendation, has_value, mark_front, plain, plain_name
 
 # Increased by every change of what is written for a run, so that recording again replaces it.
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 # MLflow's table shows the first ones without a scroll.
 LABEL_COLUMNS = ("policy", *(name for name in LABELS if name != "policy"))
 VALUE_MAX = 500
@@ -201,7 +203,8 @@ class Recorder:
         """The files a person opens: policy, report and figures first, tables also as CSV."""
         say({"done": len(self.points), "total": len(self.points)})
         folder = self.run.folder
-        names = [*FILES, *sorted(p.name for p in folder.glob("recommended-*.yaml"))]
+        cells = ("recommended-*.yaml", "erl_flags*.txt")
+        names = [*FILES, *sorted(p.name for pattern in cells for p in folder.glob(pattern))]
         for name in names:
             if (folder / name).is_file():
                 self.client.log_artifact(parent, str(folder / name))
@@ -357,6 +360,8 @@ def parent_params(run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recomm
     for found in chosen:
         prefix = "recommended" if len(chosen) == 1 else f"recommended.{found.slug}"
         params[f"{prefix}.command"] = found.command
+        if found.flags is not None:
+            params[f"{prefix}.erl_flags"] = flag_line(found.flags) or NO_FLAGS
         row = summary.row(by_predicate=pl.col("point") == found.point, named=True)
         for axis in (a for a in run.axes if is_policy_key(a) and has_value(a, row[a])):
             params[f"{prefix}.{plain_name(axis)}"] = plain(row[axis])

@@ -13,13 +13,16 @@ import yaml
 
 import sim
 from pipeline.aggregate import OBJECTIVES, RunFolderError, RunTables, is_policy_key
+from pipeline.choice import Choice, choose
+from pipeline.choice_text import choice_sentence, flags_text
+from pipeline.erl_flags import FIELDS, PREFIX, erts_of, flag_line
 from pipeline.front import FrontCertainty, Knee, bootstrap_front, find_knee, pareto_mask, rank_rows
 from pipeline.worker import COMPLETED
 
 TAIL_METRIC = "slowdown_p99"
 # A rival that is the knee in a tenth of the resamples is not told apart from the choice by noise.
 RIVAL_SHARE = 0.1
-PLACES = ("cluster", "tracking", "outputs", "output", "resume", "study", "sweep")
+PLACES = ("cluster", "tracking", "outputs", "output", "resume", "study", "sweep", "objective")
 EXPECTED = (*OBJECTIVES, "wasted_core_share", "slowdown_p99", "throughput_per_s")
 RULES = {
     "chord": "the knee: the front's point furthest below the line between its two ends (Das 1999)",
@@ -27,6 +30,12 @@ RULES = {
     "taken is the point nearest to its ideal corner",
     "tie": "the front has two points only, so no knee; taken is the one with the lower p99 slowdown",
     "only": "the front is a single point: it is best in both objectives",
+    "better": "best in the study's objective on one half of the replicates, and better than the baseline "
+    "on the other half",
+    "noise": "the baseline: what looked best on one half of the replicates is not told from it on the "
+    "other half",
+    "default": "the baseline: nothing looked better in the study's objective",
+    "few": "the baseline: choosing by the study's objective takes 4 replicates or more with a value in each",
 }
 
 
@@ -47,6 +56,9 @@ class Recommendation:
     overrides    : Hydra overrides that select the setting
     rerun        : words of the command that runs it once
     policy       : complete resolved policy
+    choice       : where a study's objective decided, what it found; None where the knee did
+    sentence     : that in words, or ""
+    flags        : those of `erl` where the point has the BEAM's own scheduler, else None
     """
 
     cell: dict[str, Any]
@@ -62,6 +74,9 @@ class Recommendation:
     overrides: tuple[str, ...]
     rerun: tuple[str, ...]
     policy: dict[str, Any]
+    choice: Choice | None = None
+    sentence: str = ""
+    flags: sim.Erts | None = None
 
     @property
     def title(self) -> str:
@@ -83,9 +98,10 @@ class Recommendation:
     def doubts(self) -> str:
         """What noise and the sweep's range leave open, or ""."""
         found = []
-        if self.knee_share is None:
+        # A choice by the objective says itself how sure it is.
+        if self.choice is None and self.knee_share is None:
             found.append("one replicate only: no interval, and no telling how sure this is")
-        elif self.rivals:
+        elif self.choice is None and self.rivals:
             names = ", ".join(f"point {p} ({share:.0%})" for p, share in self.rivals[:3])
             found.append(
                 f"not settled within noise: the knee in {self.knee_share:.0%} of the bootstrap "
@@ -122,7 +138,10 @@ def setting_text(run: RunTables, row: Mapping[str, Any], *, unlimited: bool = Tr
     words = [str(row["policy"])] if row.get("policy") is not None else []
     for axis in run.axes:
         named = is_policy_key(axis) and axis != "policy" and has_value(axis, row[axis])
-        if named and (unlimited or row[axis] is not None):
+        if named and axis.removeprefix(PREFIX) in FIELDS:
+            # As on erl's command line, where what is not set is not named.
+            words += [f"+{axis.removeprefix(PREFIX)} {plain(row[axis])}"] if row[axis] is not None else []
+        elif named and (unlimited or row[axis] is not None):
             words.append(f"{plain_name(axis)} {'null' if row[axis] is None else plain(row[axis])}")
     return ", ".join(words)
 
@@ -143,11 +162,64 @@ def mark_front(run: RunTables, summary: pl.DataFrame) -> tuple[pl.DataFrame, lis
         mask = pareto_mask(values)
         certainty = bootstrap_front(lane_values(run, points), study_seed(run), tail)
         knee = find_knee(values, mask, tail)
+        choice = choose_by_objective(run, rows) if knee.row >= 0 else None
+        if choice is not None:
+            knee = Knee(choice.row, choice.verdict)
         marks.append(mark_rows(rows, values, mask, certainty, knee))
         if knee.row >= 0:
-            found.append(recommend_cell(run, rows, cell, values, mask, certainty, knee))
+            one = recommend_cell(run, rows, cell, values, mask, certainty, knee)
+            found.append(with_choice(run, rows, one, choice))
     marked = summary.join(pl.concat(marks), on="point", how="left", maintain_order="left")
     return marked, found
+
+
+def choose_by_objective(run: RunTables, rows: pl.DataFrame) -> Choice | None:
+    """What the study's objective chooses in a cell; None without one, or without a baseline."""
+    objective = run.config.get("objective")
+    points = rows["point"].to_numpy()
+    places = np.flatnonzero(points == rows["baseline_point"].fill_null(-1).to_numpy())
+    if not objective or not len(places):
+        return None
+    names = [name for name in (objective["metric"], objective["keep"]) if name]
+    absent = [name for name in names if name not in run.metrics]
+    if absent:
+        raise RunFolderError(f"{', '.join(absent)}: the lanes have no such metric, so no choice by it")
+    signs = [1.0 if sim.METRICS[name].better == "high" else -1.0 for name in names]
+    values = lane_values(run, points, names) * signs
+    settings = [axis for axis in run.axes if is_policy_key(axis)]
+    base = int(places[0])
+    changes = np.array(
+        [sum(row[axis] != rows[axis][base] for axis in settings) for row in rows.iter_rows(named=True)],
+        np.int64,
+    )
+    kept = values[:, :, 1] if len(names) > 1 else None
+    return choose(values[:, :, 0], kept, base, changes, float(objective["tolerance"]))
+
+
+def with_choice(
+    run: RunTables, rows: pl.DataFrame, found: Recommendation, choice: Choice | None
+) -> Recommendation:
+    """A recommendation with what the objective found, in words too, and with the flags of `erl`."""
+    sentence = ""
+    if choice is not None:
+        row = rows.row(choice.best, named=True)
+        best = flags_of_row(run, row) or setting_text(run, row)
+        sentence = choice_sentence(choice, run.config["objective"], best)
+    return dataclasses.replace(
+        found, choice=choice, sentence=sentence, flags=erts_of(found.policy, fixed_binding(run))
+    )
+
+
+def fixed_binding(run: RunTables) -> Mapping[str, Any] | None:
+    """The group `binding` of all points; None if the study varies it."""
+    is_swept = any(axis.split(".")[0] == "binding" for axis in run.axes)
+    return None if is_swept else run.config.get("binding") or {}
+
+
+def flags_of_row(run: RunTables, row: Mapping[str, Any]) -> str:
+    """The flags of `erl` of a point in short; "" if it has not the BEAM's own scheduler."""
+    flags = erts_of(policy_of(run, row), fixed_binding(run))
+    return "" if flags is None else flag_line(flags) or "erl without flags"
 
 
 def cells_of(run: RunTables, summary: pl.DataFrame) -> list[tuple[dict[str, Any], pl.DataFrame]]:
@@ -171,18 +243,18 @@ def objective_means(rows: pl.DataFrame) -> tuple[Any, Any]:
     return values, tail
 
 
-def lane_values(run: RunTables, points: Any) -> Any:
-    """Objectives of each lane of some points: (replicate, point, objective), NaN = not counted."""
+def lane_values(run: RunTables, points: Any, names: Sequence[str] = OBJECTIVES) -> Any:
+    """Metrics of each lane of some points: (replicate, point, metric), NaN = not counted."""
     lanes = (
         run.lanes.filter(pl.col("status") == COMPLETED, pl.col("point").is_in(points.tolist()))
-        .select("point", "replicate", *[pl.col(c).cast(pl.Float64) for c in OBJECTIVES])
+        .select("point", "replicate", *[pl.col(c).cast(pl.Float64) for c in names])
         .collect()
     )
     place = {point: index for index, point in enumerate(points.tolist())}
     replicates = lanes["replicate"].unique().sort().to_list()
     row = {replicate: index for index, replicate in enumerate(replicates)}
-    values = np.full((len(replicates), len(points), len(OBJECTIVES)), np.nan)
-    columns = lanes.select(pl.col(OBJECTIVES).fill_null(np.nan)).to_numpy()
+    values = np.full((len(replicates), len(points), len(names)), np.nan)
+    columns = lanes.select(pl.col(names).fill_null(np.nan)).to_numpy()
     at = [row[r] for r in lanes["replicate"]], [place[p] for p in lanes["point"]]
     values[at] = columns
     return values
@@ -343,7 +415,7 @@ def has_value(key: str, value: Any) -> bool:
     if value is not None or not is_policy_key(key):
         return value is not None
     field = policy_field(key.split(".")[1:])
-    return field is not None and bool(field.metadata.get("optional"))
+    return field is not None and (bool(field.metadata.get("optional")) or "None" in str(field.type))
 
 
 def policy_field(path: Sequence[str]) -> "dataclasses.Field[Any] | None":
@@ -398,6 +470,10 @@ def policy_file(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) -
     ]
     if chosen.doubts:
         lines.append(f"Doubt: {chosen.doubts}.")
+    if chosen.sentence:
+        lines.append(f"Gain: {chosen.sentence}.")
+    if chosen.flags is not None:
+        lines.append(f"Flags: {flags_text(chosen.flags)}")
     lines += [f"Expect {expectation(row, name)}" for name in EXPECTED if f"{name}_mean" in row]
     lines += [
         f"Once:   {chosen.command}",

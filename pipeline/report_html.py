@@ -12,6 +12,7 @@ import vl_convert
 import sim
 from pipeline.aggregate import OBJECTIVES, RunTables, write_text
 from pipeline.chart_parts import is_share, metric_title
+from pipeline.choice_text import flags_text
 from pipeline.figures import VEGA_LITE, Figure
 from pipeline.recommend import RULES, Recommendation, number, setting_text
 
@@ -104,6 +105,8 @@ def answer(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) -> str
     """The recommended setting of one cell: what, why, how to use it, and against the baseline."""
     row = summary.row(by_predicate=pl.col("point") == chosen.point, named=True)
     doubt = f"<br><b>Note:</b> {escape(chosen.doubts)}" if chosen.doubts else ""
+    doubt += f"<br><b>Gain:</b> {escape(chosen.sentence)}." if chosen.sentence else ""
+    doubt += f"<br><b>erl flags:</b> {escape(flags_text(chosen.flags))}" if chosen.flags is not None else ""
     return (
         f"<h2>{escape(chosen.title)}</h2>"
         f"<div class=answer><b>Recommended: {escape(setting_text(run, row))}</b> "
@@ -151,7 +154,14 @@ def figure_part(name: str, figure: Figure) -> str:
 def table_part(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) -> str:
     """The front, and then the other settings of a cell, at most ROWS_MAX rows."""
     rows = summary.filter(pl.col("point").is_in(chosen.points))
-    rows = rows.sort("pareto", f"{OBJECTIVES[1]}_mean", "point", descending=[True, False, False])
+    order = "The front first."
+    if chosen.choice is None:
+        rows = rows.sort("pareto", f"{OBJECTIVES[1]}_mean", "point", descending=[True, False, False])
+    else:
+        metric = run.config["objective"]["metric"]
+        order = f"The best {metric_title(metric)} first."
+        is_high = sim.METRICS[metric].better == "high"
+        rows = rows.sort(f"{metric}_mean", "point", descending=[is_high, False], nulls_last=True)
     names = [c for c in COLUMNS if f"{c}_mean" in rows.columns]
     head = "".join(f"<th>{escape(metric_title(n))}</th>" for n in names)
     lines = [f"<tr><th>setting</th><th>point</th><th>on the front</th>{head}</tr>"]
@@ -159,7 +169,7 @@ def table_part(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) ->
     rest = max(rows.height - ROWS_MAX, 0)
     more = f"<p>{rest:,} more rows are in summary.parquet.</p>" if rest else ""
     return (
-        f"<h2>Settings: {escape(chosen.title)}</h2><p>The front first. Shares of bootstrap resamples "
+        f"<h2>Settings: {escape(chosen.title)}</h2><p>{order} Shares of bootstrap resamples "
         f"in brackets; ± is half a 95 % interval.</p><div class=wide><table>{''.join(lines)}</table></div>"
         + more
     )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 import sim
+from pipeline.errors import did_you_mean
 from pipeline.schema_spec import (
     BindingPart,
     CostPart,
@@ -57,7 +58,15 @@ ClassName = Annotated[str, BeforeValidator(check_class_name)]
 # --- topology -------------------------------------------------------------------------------------
 
 
-class TopologyDescription(Part):
+class TopologyBase(Part):
+    """What every machine may have beside its own description."""
+
+    latency_csv: Annotated[
+        Word | None, Field(description="table of measured core-to-core latencies, ns; laid over the machine")
+    ] = None
+
+
+class TopologyDescription(TopologyBase):
     """A machine described by keys; `sim.topology_from_description` knows and checks them."""
 
     model_config = ConfigDict(extra="allow")
@@ -66,16 +75,15 @@ class TopologyDescription(Part):
     name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
 
 
-class TopologyHwloc(Part):
+class TopologyHwloc(TopologyBase):
     """A machine described by an hwloc XML file (`lstopo --of xml`)."""
 
     kind: Literal["hwloc"]
     name: Annotated[Word | None, Field(description="shown in tables; default: the option's name")] = None
     path: Annotated[Word, Field(description="of the XML file")]
-    latency_csv: Annotated[Word | None, Field(description="measured core-to-core latencies, ns")] = None
 
 
-class TopologyYaml(Part):
+class TopologyYaml(TopologyBase):
     """A machine described by a YAML file of its own, with the keys of a description."""
 
     kind: Literal["yaml"]
@@ -83,14 +91,14 @@ class TopologyYaml(Part):
     path: Annotated[Word, Field(description="of the YAML file")]
 
 
-class TopologyHost(Part):
+class TopologyHost(TopologyBase):
     """The machine that this program runs on."""
 
     kind: Literal["host"]
     name: Annotated[Word | None, Field(description="shown in tables")] = None
 
 
-class TopologySct(Part):
+class TopologySct(TopologyBase):
     """A machine in the BEAM's own terms, as after `erl +sct`."""
 
     kind: Literal["sct"]
@@ -98,7 +106,7 @@ class TopologySct(Part):
     sct: Annotated[Word, Field(description="such as L0-3c0-3p0n0:L4-7c0-3p1n1")]
 
 
-class TopologyTerm(Part):
+class TopologyTerm(TopologyBase):
     """A machine as `erlang:system_info(cpu_topology)` shows it."""
 
     kind: Literal["cpu_topology"]
@@ -353,6 +361,32 @@ def check_baseline(value: Any) -> Any:
     return dict(value)
 
 
+def check_better(value: Any) -> Any:
+    """Refuse what is no metric, or one of which neither side is better."""
+    known = [name for name, metric in sim.METRICS.items() if metric.better]
+    if value not in known:
+        hint = did_you_mean(value, known) or "see sim/REFERENCE.md, such as slowdown_p99 or throughput_per_s"
+        raise problem("must be a metric of which more or less is better", value=value, hint=hint)
+    return value
+
+
+def check_kept(value: Any) -> Any:
+    """As `check_better`, or nothing."""
+    return None if value is None else check_better(value)
+
+
+class Objective(Part):
+    """One metric to choose a setting by, instead of the knee of the front (`pipeline/choice.py`)."""
+
+    metric: Annotated[str, BeforeValidator(check_better), Field(description="chosen by")] = "slowdown_p99"
+    keep: Annotated[
+        str | None, BeforeValidator(check_kept), Field(description="what may not get worse; null = nothing")
+    ] = "throughput_per_s"
+    tolerance: bounded(  # type: ignore[valid-type]
+        float, 0, 1, "share of the baseline's by which `keep` may be worse"
+    ) = 0.01
+
+
 class Config(Part):
     """One study, resolved: what is simulated, how it is swept, and where it goes."""
 
@@ -374,6 +408,9 @@ class Config(Part):
         BeforeValidator(check_baseline),
         Field(description="policy that the others are compared with: a name, or overrides"),
     ] = Field(default_factory=no_baseline_given)
+    objective: Annotated[
+        Objective | None, Field(description="metric to choose by; null = the knee of the front")
+    ] = None
     outputs: Outputs = Outputs()
     resume: Annotated[Switch, Field(description="go on where a killed run stopped")] = True
     output: one_of(("table", "json"), "what the command prints") = "table"  # type: ignore[valid-type]

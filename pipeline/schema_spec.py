@@ -146,10 +146,13 @@ def number_hint(kind: type, value: Any, low: float, high: float) -> str:
 
 
 def one_of(options: tuple[str, ...], text: str) -> Any:
-    """An annotated choice among words; YAML's `off` arrives as False and is taken as the word."""
+    """An annotated choice among words; YAML's `off` arrives as False and `27` as a number."""
 
     def check(value: Any) -> Any:
         value = "off" if value is False and "off" in options else value
+        if type(value) is int and str(value) in options:
+            # A word of digits, such as a release, needs no quotes.
+            value = str(value)
         if value not in options:
             hint = did_you_mean(value, options)
             raise problem(f"must be one of {', '.join(options)}", value=value, hint=hint)
@@ -172,8 +175,29 @@ def check_switch(value: Any) -> Any:
     return value
 
 
+def check_schedulers(value: Any) -> Any:
+    """Text for +S; a number only where it cannot be two numbers that YAML has read as one.
+
+    YAML 1.1 takes 8:4 without quotes for minutes and seconds (484). No such number is below 60.
+    """
+    if type(value) is int and 0 <= value < SEXAGESIMAL_MIN:
+        return str(value)
+    if type(value) is int:
+        hint = f'in a file put it in quotes, S: "{value}"; without them YAML reads 8:4 as the number 484'
+        raise problem('must be text, "N" or "N:M"', value=value, hint=hint)
+    if value is not None:
+        try:
+            sim.Erts(S=value)
+        except SpecError as error:
+            raise problem(f"must be {error.allowed}; or all, cores, half, or null", value=value) from None
+    return value
+
+
+SEXAGESIMAL_MIN = 60
 Word = Annotated[str, BeforeValidator(check_word)]
 Switch = Annotated[bool, BeforeValidator(check_switch)]
+# Fields whose text YAML could mangle.
+FIELD_CHECKS = {(sim.Erts, "S"): Annotated[str | None, BeforeValidator(check_schedulers)]}
 MODELS: dict[Any, type[SpecPart]] = {}
 # In the places of errors these stand for the member of a union, not for a word of a key.
 GROUP_TAG, WORD_TAG = "<group>", "<word>"
@@ -200,7 +224,10 @@ def spec_model(
     """
     hints = typing.get_type_hints(spec)
     fields = [f for f in dataclasses.fields(spec) if f.name not in leave_out]
-    members = {f.name: (field_type(f, hints[f.name]), field_default(f)) for f in fields}
+    members = {
+        f.name: (FIELD_CHECKS.get((spec, f.name)) or field_type(f, hints[f.name]), field_default(f))
+        for f in fields
+    }
     model: type[SpecPart] = create_model(  # type: ignore[call-overload]
         name or spec.__name__,
         __base__=SpecPart,
@@ -278,7 +305,10 @@ for _spec in (sim.Placement, sim.Stealing, sim.Balancing, sim.Decision, sim.Adap
 for _limit in (sim.ProcessLimit, sim.RateLimit, sim.BurstLimit, sim.Limits):
     spec_model(_limit)
 spec_model(sim.Triggers)
-for _part in (sim.Distribution, sim.Affinity, sim.Step, sim.Arrival, sim.Memory, sim.Power, sim.Change):
+spec_model(sim.Erts)
+for _part in (
+    sim.Distribution, sim.Affinity, sim.Step, sim.Arrival, sim.Memory, sim.Power, sim.ClassTime, sim.Change,
+):  # fmt: skip
     spec_model(_part)
 if typing.TYPE_CHECKING:
     PolicyPart: TypeAlias = SpecPart

@@ -15,6 +15,7 @@ from pipeline.compose import GROUPS, Command, compose, current_loader, program_w
 from pipeline.errors import NO_VALUE, ConfigError
 from pipeline.grid import Assignment, Point, Study, expand_grid, expand_samples, study_axes
 from pipeline.leaves import MISSING, combined_digest, find_leaf, set_leaves, suggest_key
+from pipeline.relative import RELATIVE, SCHEDULERS_KEY, resolve_schedulers, schedulers_text
 from pipeline.schema import LABELS, SHARED, SIMULATED, Config
 from pipeline.schema_errors import load_config, load_section
 
@@ -25,10 +26,14 @@ NAMED = ("topology", "workload", "policy", "faults")
 
 @dataclass
 class Structure:
-    """A composed configuration before leaves are set, with the sections derived from it so far."""
+    """A composed configuration before leaves are set, with the sections derived from it so far.
+
+    relative : +S as it was written, if it is relative to the machine
+    """
 
     config: Config
     choices: dict[str, str]
+    relative: str | None = None
     sections: dict[tuple[Any, ...], tuple[Any, str]] = field(default_factory=dict)
 
     @property
@@ -48,6 +53,7 @@ class Structure:
 
     def with_leaves(self, leaves: Mapping[str, Scalar]) -> tuple[Config, str]:
         """The configuration with some leaves set, and the digest of what it simulates."""
+        leaves = self.counted(leaves)
         changed: dict[str, Any] = {}
         digests = []
         for name in SIMULATED:
@@ -58,6 +64,23 @@ class Structure:
                 changed[name] = part
         config = self.config.model_copy(update=changed) if changed else self.config
         return config, combined_digest(digests)
+
+    def counted(self, leaves: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
+        """Leaves with +S as a number where it is one relative to the machine, which they may change."""
+        word = leaves.get(SCHEDULERS_KEY, self.relative)
+        is_set_before = SCHEDULERS_KEY not in leaves and not any_of(leaves, "topology", "binding")
+        if word not in RELATIVE or is_set_before:
+            return leaves
+        parts = [
+            self.section(name, {k: v for k, v in leaves.items() if any_of([k], name)})[0]
+            for name in ("topology", "binding")
+        ]
+        return {**leaves, SCHEDULERS_KEY: schedulers_text(str(word), parts[0], parts[1].schedulers)}
+
+
+def any_of(keys: Iterable[str], *sections: str) -> bool:
+    """Whether a key is one of these sections."""
+    return any(key.split(".", maxsplit=1)[0] in sections for key in keys)
 
 
 class Composer:
@@ -77,7 +100,8 @@ class Composer:
                 if o.key_or_group not in choices and (keep_policy or not o.key_or_group.startswith("policy."))
             ]
             plain, chosen = compose([*fixed, *(f"{group}={name}" for group, name in choices.items())])
-            self.structures[key] = Structure(self.load(plain, chosen), chosen)
+            relative = resolve_schedulers(plain)
+            self.structures[key] = Structure(self.load(plain, chosen), chosen, relative)
         return self.structures[key]
 
     def load(self, plain: dict[str, Any], choices: Mapping[str, str]) -> Config:
@@ -119,6 +143,7 @@ def make_study(command: Command, module: str = "pipeline.sweep") -> Study:
     """
     composer = Composer(command)
     base = composer.structure({})
+    check_flags(command, base)
     for key in command.swept:
         check_axis_key(key, base)
     grids = sweep_grids(base.config, command)
@@ -190,6 +215,14 @@ def assignments(base: Structure, grids: Sequence[Mapping[str, Axis]]) -> list[As
         if len(found) > POINTS_MAX:
             raise ConfigError("sweep", NO_VALUE, f"has over {POINTS_MAX} points", "give fewer values")
     return found
+
+
+def check_flags(command: Command, base: Structure) -> None:
+    """Raise ConfigError where `flags="..."` would have no effect."""
+    policy = base.config.policy.spec()
+    if command.is_erl and not policy.erts.enabled and "policy" not in command.swept:
+        hint = "take policy=erts, or leave policy= out"
+        raise ConfigError("flags", NO_VALUE, f"have no effect with policy={base.choices['policy']}", hint)
 
 
 def whole_where_needed(axis: Axis, base: Structure) -> Axis:

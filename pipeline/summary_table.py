@@ -1,5 +1,6 @@
 """The end of a sweep in the terminal: the recommended setting, what it gives, and where all of it is."""
 
+import dataclasses
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -11,13 +12,17 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+import sim
 from pipeline.aggregate import OBJECTIVES, is_policy_key
 from pipeline.analyse import HEADLINE, Analysis, analyse, finite
 from pipeline.chart_parts import metric_title
+from pipeline.choice_text import flags_text
+from pipeline.erl_flags import flag_line, full_line
 from pipeline.recommend import (
     RULES,
     TAIL_METRIC,
     Recommendation,
+    flags_of_row,
     plain,
     plain_name,
     setting_text,
@@ -72,7 +77,11 @@ def print_cell(found: Analysis, chosen: Recommendation, console: Console) -> Non
         names = ", ".join(str(p) for p in chosen.twins[:5])
         console.print(Text(f"  {len(chosen.twins)} settings give exactly this: points {names}", style="dim"))
     console.print(metrics_table(found, chosen, row))
-    console.print(front_brief(found, chosen))
+    console.print(front_brief(found, chosen) if chosen.choice is None else best_brief(found, chosen))
+    if chosen.sentence:
+        console.print(Text(f"Gain:  {chosen.sentence}", style="bold"), soft_wrap=True)
+    if chosen.flags is not None:
+        console.print(Text(f"erl flags:  {flags_text(chosen.flags)}", style="bold green"), soft_wrap=True)
     # One line whatever the width, so that it can be copied.
     console.print(Text("Run it:  " + shown_command(chosen.command)), soft_wrap=True)
 
@@ -155,6 +164,27 @@ def front_brief(found: Analysis, chosen: Recommendation) -> Table:
     return table
 
 
+def best_brief(found: Analysis, chosen: Recommendation) -> Table:
+    """The settings that the study's objective ranks first, on all replicates; the chosen one is marked."""
+    name = found.run.config["objective"]["metric"]
+    rows = found.summary.filter(pl.col("point").is_in(chosen.points) & pl.col(f"{name}_mean").is_not_null())
+    rows = rows.sort([f"{name}_mean", "point"], descending=[sim.METRICS[name].better == "high", False])
+    title = f"Best {metric_title(name)}, of {len(chosen.points)} points (all replicates)"
+    table = Table(box=None, padding=(0, 1), header_style="dim", title=title, title_justify="left")
+    for heading in ("", "setting"):
+        table.add_column(heading)
+    for heading in (metric_title(name), "paired difference\n± half 95 % interval"):
+        table.add_column(heading, justify="right")
+    known = (chosen.point, chosen.baseline)
+    for place, row in enumerate(rows.iter_rows(named=True)):
+        if place < FRONT_ROWS or row["point"] in known:
+            mark = "→" if row["point"] == chosen.point else "=" if row["point"] == chosen.baseline else ""
+            text = flags_of_row(found.run, row) or setting_text(found.run, row)
+            values = shown(name, row[f"{name}_mean"]), difference_text(row, name)
+            table.add_row(mark, text, *values, style="bold green" if mark == "→" else "")
+    return table
+
+
 def compact(value: float | str | None) -> str:
     """A swept number in few characters: 250k, 4M; a dash for no limit, a word as it is."""
     if value is None:
@@ -182,6 +212,8 @@ def print_places(found: Analysis, console: Console) -> None:
     rows: list[tuple[str, str]] = [("tables", f"{folder}/summary.parquet, pareto.parquet")]
     if "recommended" in found.files:
         rows.append(("policy", f"{folder}/recommended.yaml"))
+    if "erl_flags" in found.files:
+        rows.append(("erl", f"{folder}/erl_flags.txt"))
     if (found.folder / "report.html").exists():
         rows.append(("report", f"{folder}/report.html, figures/"))
     rows.append(("MLflow", "make ui   (or: python -m pipeline.ui)"))
@@ -225,6 +257,9 @@ def cell_json(found: Analysis, chosen: Recommendation) -> dict[str, Any]:
         "command": chosen.command,
         "rule": chosen.rule,
         "knee_share": chosen.knee_share,
+        "choice": None if chosen.choice is None else dataclasses.asdict(chosen.choice),
+        "erl_flags": None if chosen.flags is None else flag_line(chosen.flags),
+        "erl_flags_all": None if chosen.flags is None else full_line(chosen.flags),
         "rivals": [{"point": p, "share": s} for p, s in chosen.rivals],
         "baseline": chosen.baseline,
         "metrics": interval_json(row, found.run.metrics),

@@ -5,14 +5,15 @@
     python -m pipeline.topology show topology=machine.xml       an hwloc file, or a YAML description
     python -m pipeline.topology import machine.xml [out=machine.yaml] [latency_csv=table.csv]
     python -m pipeline.topology import machine.term             or .sct: in the BEAM's own terms
-    python -m pipeline.topology export topology=host [out=host.yaml]
+    python -m pipeline.topology export topology=host [out=host.yaml] [latency_csv=table.csv]
     python -m pipeline.topology export topology=host format=sct [out=host.sct]     or format=cpu_topology
     python -m pipeline.topology binding topology=epyc_7763_2s [schedulers=16] [allowed=0-31]
 
 `import` and `export` write a plain description, core by core; copied to conf/topology/NAME.yaml it is
 topology=NAME. A file that exists is not overwritten unless force=true. In the BEAM's terms, for
 `erl +sct` or as `erlang:system_info(cpu_topology)`, `export` prints one line unless there is an out=.
-`binding` shows the CPUs of the schedulers for each bind type of `erl +sbt`.
+`binding` shows the CPUs of the schedulers for each bind type of `erl +sbt`. A latency_csv= is a table of
+measured core-to-core latencies in ns, a row and a column a CPU in the order of OS indexes, empty if unknown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ from pipeline.errors import ConfigError, UserError
 from pipeline.files import write_atomic
 from pipeline.schema_errors import load_section
 from sim import Topology
-from sim.topology import describe, to_description
+from sim.topology import describe, overlay_core_latency, to_description
 
 KINDS = {".yaml": "yaml", ".yml": "yaml", ".sct": "sct", ".term": "cpu_topology"}
 
@@ -91,16 +92,14 @@ def import_file(words: Sequence[str]) -> int:
         data |= {"name": path.stem, "sct" if kind == "sct" else "term": text}
     else:
         data["path"] = str(path)
-    if kind == "hwloc":
-        data["latency_csv"] = options["latency_csv"] or None
-    topology = build_topology(load_section("topology", data))
+    topology = with_latency(build_topology(load_section("topology", data)), options["latency_csv"])
     return write_description(topology, Path(options["out"] or f"{path.stem}.yaml"), options["force"])
 
 
 def export(words: Sequence[str]) -> int:
     """Write any machine as a plain description, or in BEAM terms."""
-    options, rest = own_options(words, {"out": "", "force": "false", "format": "yaml"})
-    topology = composed_topology(rest)
+    options, rest = own_options(words, {"out": "", "force": "false", "format": "yaml", "latency_csv": ""})
+    topology = with_latency(composed_topology(rest), options["latency_csv"])
     if options["format"] == "yaml":
         return write_description(topology, Path(options["out"] or f"{topology.name}.yaml"), options["force"])
     text = beam_text(topology, options["format"])
@@ -113,6 +112,11 @@ def export(words: Sequence[str]) -> int:
     write_atomic(path, text.encode())
     print(f"{path}: {topology.num_cores} cores")
     return 0
+
+
+def with_latency(topology: Topology, path: str) -> Topology:
+    """The machine with a table of measured latencies laid over it, if there is one."""
+    return overlay_core_latency(topology, path) if path else topology
 
 
 def binding(words: Sequence[str]) -> int:

@@ -1,8 +1,20 @@
 """Recorded BEAM programs: import them for replay, and look at them.
 
     python -m pipeline.trace list
-    python -m pipeline.trace show mixed_s2              a name in conf/traces, a file, or a recording
+    python -m pipeline.trace show mixed_s2 [picture=FILE.png|.svg|.html|none] [output=json]
+                                           a name in conf/traces, a replay file, or a recording's folder
     python -m pipeline.trace import FOLDER [out=FILE.parquet] [start_ms=0] [stop_ms=250]
+    python -m pipeline.trace import FILE   [..] [prof=FILE] [ns_per_reduction=15] [schedulers=4]
+                                           a file of dbg:trace_port, or file 0 of a wrap set (wrap=false:
+                                           only that file); partial=true takes the whole events of a cut one
+    python -m pipeline.trace record -- node@host [seconds=2] [out=FOLDER|FILE.parquet] [cookie=TEXT|@FILE]
+                                           [mode=auto|nif|dbg] [messages=true] [gc=true] [max_events=N]
+                                           trace a running node for a few seconds, and say what that cost it
+    python -m pipeline.trace record [options] [after=1] -- erl -noshell -s myprog
+                                           the same of a program that is started for it and ended afterwards
+    python -m pipeline.trace check FOLDER... [key=value ...] [output=json] [markdown=FILE.md]
+                                           replay recordings under policy=erts and compare with what was
+                                           recorded: migrations, switches, slices, load, queues, wake-ups
 
 An imported file is used with workload=FILE.parquet, or, copied to conf/traces/NAME.parquet, with
 workload.trace=NAME.
@@ -12,30 +24,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.beam_trace import (
+    convert_trace,
     describe,
     format_description,
-    import_trace,
     read_beam_trace,
-    read_notes,
+    write_replay,
 )
-from pipeline.build import TRACES, load_trace, trace_path
+from pipeline.beam_trace.dbg_progress import ReadProgress
+from pipeline.beam_trace.dbg_trace import convert_dbg, read_dbg_trace
+from pipeline.beam_trace.dbg_words import DBG_WORDS, read_dbg_words
+from pipeline.build import TRACES, load_trace
 from pipeline.entry import pick_action, run_main, split_words
 from pipeline.errors import UserError
+from pipeline.recorder import format_recording, parse_options, record
+from pipeline.recorder.windows import Windows
+from pipeline.trace_check import check
+from pipeline.trace_show import show
 
 NS_PER_MS = 1_000_000
-
-
-def show(words: Sequence[str]) -> int:
-    """Print what a trace holds."""
-    names, _ = split_words(words, {})
-    if len(names) != 1:
-        raise UserError("show takes one trace", "python -m pipeline.trace show mixed_s2")
-    print(format_description(describe(load_trace(names[0]))))
-    path = trace_path(names[0])
-    if path.is_file():
-        for key, text in read_notes(path).items():
-            print(f"{key}: {text}")
-    return 0
 
 
 def list_traces(words: Sequence[str]) -> int:
@@ -51,20 +57,35 @@ def list_traces(words: Sequence[str]) -> int:
 
 
 def import_folder(words: Sequence[str]) -> int:
-    """Convert a recording."""
-    defaults = {"out": "", "start_ms": "", "stop_ms": "", "force": "false"}
+    """Convert a recording: a folder of Parquet files, or a file of dbg:trace_port."""
+    defaults = {"out": "", "start_ms": "", "stop_ms": "", "force": "false"} | DBG_WORDS
     folders, options = split_words(words, defaults)
     if len(folders) != 1:
-        raise UserError("import takes one folder", "python -m pipeline.trace import FOLDER out=FILE.parquet")
+        hint = "python -m pipeline.trace import FOLDER out=FILE.parquet"
+        raise UserError("import takes one folder or file", hint)
     folder = Path(folders[0])
-    out = Path(options["out"] or f"{folder.resolve().name.replace('-', '_')}.parquet")
+    if folder.is_dir() and not (folder / "events.parquet").is_file():
+        hint = "give a folder that has one, or the file of dbg:trace_port itself"
+        raise UserError(f"{folder}: there is no events.parquet in it", hint)
+    name = folder.resolve().name if folder.is_dir() else folder.name.split(".", 1)[0]
+    out = Path(options["out"] or f"{name.replace('-', '_')}.parquet")
     if out.exists() and options["force"] != "true":
         raise UserError(f"{out} exists already", "give another file with out=..., or force=true")
-    window = None
-    if options["start_ms"] or options["stop_ms"]:
-        stop_ns = milliseconds("stop_ms", options["stop_ms"], read_beam_trace(folder).window_ns)
-        window = milliseconds("start_ms", options["start_ms"], 0), stop_ns
-    imported = import_trace(folder, out, window)
+    start_ns = milliseconds("start_ms", options["start_ms"], 0)
+    stop_ns = milliseconds("stop_ms", options["stop_ms"], 0) if options["stop_ms"] else None
+    window = (start_ns, stop_ns) if options["start_ms"] or options["stop_ms"] else None
+    dbg_options = read_dbg_words(options, folder)
+    with ReadProgress() as progress:
+        if folder.is_file():
+            recording = read_dbg_trace(folder, dbg_options, progress)
+            progress.note(f"converting {recording.trace.t_ns.size:,} events …")
+            imported = convert_dbg(recording, window)
+        else:
+            progress.note(f"reading and converting {folder} …")
+            trace = read_beam_trace(folder)
+            within = window and (start_ns, trace.window_ns if stop_ns is None else stop_ns)
+            imported = convert_trace(trace, within)
+    write_replay(imported.trace, out, imported.notes)
     print(format_description(describe(imported.trace)))
     print(f"written to {out}; replay it with workload={out}")
     return 0
@@ -80,9 +101,21 @@ def milliseconds(key: str, text: str, default_ns: int) -> int:
         raise UserError(f"{key} = {text}: must be a number of milliseconds") from None
 
 
+def record_node(words: Sequence[str]) -> int:
+    """Record a node that runs, or a program that is started for it."""
+    recording = record(parse_options(words), Windows())
+    print(format_recording(recording.summary))
+    is_file = recording.out.suffix == ".parquet"
+    follow_up = "replay it with workload=" if is_file else "convert it with python -m pipeline.trace import "
+    print(f"written to {recording.out}; {follow_up}{recording.out}")
+    return 0
+
+
 def trace_command(words: Sequence[str]) -> int:
     """Pick the action."""
-    actions = {"show": show, "list": list_traces, "import": import_folder}
+    actions = {
+        "show": show, "list": list_traces, "import": import_folder, "check": check, "record": record_node,
+    }  # fmt: skip
     return pick_action(words, actions, __doc__)
 
 

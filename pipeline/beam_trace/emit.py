@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.beam_trace.lumps import Lumps
 from sim import NO_PEER, ReplayOp
 
 _MARK = -1
@@ -44,11 +45,12 @@ class Points:
 
 @dataclass(frozen=True)
 class Rows:
-    """Everything `merge_rows` needs: the points, and (process, key, t_ns) of slice ends."""
+    """Everything `merge_rows` needs: the points, (process, key, t_ns) of slice ends, and what to cut."""
 
     points: Points
     started: Keyed
     stopped: Keyed
+    lumps: Lumps
 
 
 def merge_rows(
@@ -78,6 +80,7 @@ def merge_rows(
     is_mark = op == _MARK
     inside = np.cumsum(np.where(is_mark, value, 0)) > 0
     passed = np.where(inside, np.append(np.diff(t_ns), 0), 0)
+    passed = np.where(passed > rows.lumps.limit_ns, rows.lumps.cut_ns, passed)
     # Two slots for each row: the operation itself, and the run until the next row.
     count = process.size
     wide = np.empty((count, 2, 4), dtype=np.int64)

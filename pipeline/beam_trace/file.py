@@ -7,10 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.beam_trace.errors import require_file, unreadable
-from sim import ROW_COUNT_MAX, ReplayTrace, TraceError
+from sim import ROW_COUNT_MAX, ReplayOp, ReplayTrace, TraceError
 
 FORMAT = "coreshift-replay"
 VERSION = "1"
+VERSION_WITH_PACE = "2"
+"""Files with PACE rows say so, that a reader from before them refuses the file by its version."""
+
 NOTE_LENGTH_MAX = 1000
 NOTE_COUNT_MAX = 100
 IMPORT_AGAIN = "import the recording again"
@@ -42,7 +45,8 @@ def write_replay(trace: ReplayTrace, path: str | Path, notes: dict[str, str] | N
     The file appears under its name only once it is complete.
     """
     path = Path(path)
-    header = {"format": FORMAT, "version": VERSION, "name": trace.name, "digest": trace.digest()}
+    version = VERSION_WITH_PACE if (trace.op == ReplayOp.PACE).any() else VERSION
+    header = {"format": FORMAT, "version": version, "name": trace.name, "digest": trace.digest()}
     header |= {field: repr(getattr(trace, field)) for field in _NUMBERS}
     clash = sorted(header.keys() & (notes or {}).keys())
     assert not clash, f"notes may not replace {clash}"
@@ -125,8 +129,9 @@ def _metadata(path: Path, raw: dict[bytes, bytes]) -> dict[str, str]:
     if metadata.get("format") != FORMAT:
         hint = "import a recording with pipeline.trace to get one"
         raise TraceError(f"{path}: format", metadata.get("format"), f"{FORMAT!r}", hint)
-    if metadata.get("version") != VERSION:
-        raise TraceError(f"{path}: version", metadata.get("version"), f"{VERSION!r}", IMPORT_AGAIN)
+    if metadata.get("version") not in (VERSION, VERSION_WITH_PACE):
+        allowed = f"{VERSION!r} or {VERSION_WITH_PACE!r}"
+        raise TraceError(f"{path}: version", metadata.get("version"), allowed, IMPORT_AGAIN)
     return metadata
 
 

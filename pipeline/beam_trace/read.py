@@ -107,6 +107,12 @@ class BeamTrace:
     has_sends: bool
     otp: str
     slowdown: float  # share of reductions lost to tracing; NaN if not recorded
+    file: Path | None = None  # that the events are from; None: events.parquet in the folder
+
+    @property
+    def events_path(self) -> Path:
+        """The file to name in messages about events."""
+        return self.file or self.folder / "events.parquet"
 
     @property
     def has_runnable(self) -> bool:
@@ -211,6 +217,9 @@ def _read_table(path: Path, columns: dict[str, str]) -> pa.Table:
             if rows > ROW_COUNT_MAX:
                 allowed = f"at most {ROW_COUNT_MAX}"
                 raise TraceError(f"{path}, number of rows", rows, allowed, "record a shorter window")
+        # Held as texts, one a row, these columns would take several times the memory.
+        coded = [name for name in ("event", "mfa") if name in columns]
+        with pq.ParquetFile(path, read_dictionary=coded) as file:
             table = file.read(columns=list(columns))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise unreadable(path, error, "Parquet") from error
@@ -248,7 +257,10 @@ def _int_column(table: pa.Table, name: str) -> NDArray[np.int64]:
 
 
 def _encode(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    encoded = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
+    if pa.types.is_dictionary(column.type):
+        encoded = column.unify_dictionaries().combine_chunks()
+    else:
+        encoded = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
     return codes, tuple(encoded.dictionary.to_pylist())
 

@@ -63,7 +63,7 @@ def pair_slices(trace: BeamTrace) -> Slices:
     kind = trace.kind
     rows = np.flatnonzero((kind == EventKind.IN) | (kind == EventKind.OUT) | (kind == EventKind.EXITED))
     if not rows.size:
-        where = f"{trace.folder}/events.parquet, in and out events"
+        where = f"{trace.events_path}, in and out events"
         raise TraceError(where, 0, "1 or more", "record with the flag `running`")
     rows = rows[np.argsort(trace.pid[rows], kind="stable")]
     pid, is_in = trace.pid[rows], kind[rows] == EventKind.IN
@@ -79,7 +79,7 @@ def pair_slices(trace: BeamTrace) -> Slices:
     limit = max(UNMATCHED_COUNT_MAX, int(UNMATCHED_SHARE_MAX * rows.size))
     if unmatched > limit:
         row = int(rows[lost].min())
-        where = f"{trace.folder}/events.parquet, ins without out and outs without in (row {row}, ..)"
+        where = f"{trace.events_path}, ins without out and outs without in (row {row}, ..)"
         raise TraceError(where, unmatched, f"at most {limit}", RECORD_AGAIN)
     slices = _build(trace, rows, (starts_pair, is_open, is_cut), unmatched)
     _check_overlap(trace, slices)
@@ -94,7 +94,7 @@ def _check_overlap(trace: BeamTrace, slices: Slices) -> None:
         if (slices.stop_ns[of[:-1]] > slices.start_ns[of[1:]]).any():
             at = int(np.argmax(slices.stop_ns[of[:-1]] > slices.start_ns[of[1:]]))
             pids = (int(slices.pid[of[at]]), int(slices.pid[of[at + 1]]))
-            where = f"{trace.folder}/events.parquet, row {int(slices.start_row[of[at + 1]])}"
+            where = f"{trace.events_path}, row {int(slices.start_row[of[at + 1]])}"
             found = f"processes {pids[0]} and {pids[1]} both on scheduler {number}"
             raise TraceError(where, found, "one process at a time on a scheduler", RECORD_AGAIN)
 

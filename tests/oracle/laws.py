@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from tests.reference.binding import initial_map
+from tests.reference.binding import binding_of, initial_map
 from tests.reference.codes import LogCode, Mechanism
 from tests.reference.limits import rate_window
 from tests.reference.machine import Machine
@@ -165,7 +165,8 @@ class Energy:
 
     def __init__(self, scenario) -> None:
         self.scenario, self.machine = scenario, Machine(scenario.topology, 10.0, True)
-        places = initial_map(scenario.binding, scenario.topology, self.machine)
+        binding = binding_of(scenario.policy, scenario.binding)
+        places = initial_map(binding, scenario.topology, self.machine)
         self.place = [hw for hw, _ in places]
         self.is_busy = [False] * len(places)
         cores = self.machine.num_cores

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from tests.oracle.corners import CORNERS
+from tests.oracle.erts_corners import ERTS_CORNERS, LONG_CORNERS
 from tests.oracle.handmade import HANDMADE
 from tests.reference import LogCode
 from tests.reference.compare import difference, run_reference
@@ -15,9 +16,20 @@ SCENARIO_COUNT = int(os.environ.get("CORESHIFT_ORACLE_SCENARIOS", "150"))
 REPLAY_COUNT = max(1, SCENARIO_COUNT // 3)
 
 
-@pytest.mark.parametrize("name", [*HANDMADE, *CORNERS])
+ALL_CORNERS = HANDMADE | CORNERS | ERTS_CORNERS | LONG_CORNERS
+ERTS_SEEN = {
+    "halftime", "balance", "compact", "util", "balance of one", "forced", "rise", "stay risen",
+    "evacuate path", "util path", "emigration evacuate", "emigration inactive", "emigration length",
+    "emigration util", "immigration evacuate", "immigration length", "new one emigrates",
+    "woken one emigrates", "preempted one emigrates", "robbed active", "robbed inactive", "large booty",
+    "woken", "wake-up lost", "one more active", "suspended IDLE", "suspended RUNNING", "suspended STALLED",
+    "suspended OFFLINE", "resumed", "resumed on a closed core",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*ALL_CORNERS])
 def test_handmade_scenario_agrees(name: str) -> None:
-    found = difference((HANDMADE | CORNERS)[name])
+    found = difference(ALL_CORNERS[name])
     assert found is None, found
 
 
@@ -35,10 +47,14 @@ def test_random_replay_agrees(seed: int) -> None:
 
 def test_scenarios_reach_every_part_of_the_model() -> None:
     counters: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
     codes: set[int] = set()
     for seed in range(300):
         r = run_reference(random_scenario(seed))
         counters.update(r.counters)
+        seen.update(r.seen)
         codes |= {entry[1] for entry in r.log}
     assert codes == set(LogCode)
     assert [name for name, value in counters.items() if value == 0] == []
+    assert [name for name in sorted(ERTS_SEEN) if seen[name] == 0] == []
+    assert counters["balance_count"] > 300

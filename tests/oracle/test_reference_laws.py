@@ -9,6 +9,7 @@ import pytest
 
 import sim
 from tests.oracle.corners import CORNERS
+from tests.oracle.erts_corners import ERTS_CORNERS
 from tests.oracle.laws import Energy, check_limits, check_log
 from tests.reference import LogCode, Mechanism, simulate_reference, slices, steps
 from tests.reference.check import check_lane
@@ -167,12 +168,13 @@ def test_energy_is_what_the_log_tells(seed: int) -> None:
     assert Energy(scenario).of_log(r.log, r.end_ns) == r.energy_pj
 
 
-@pytest.mark.parametrize("name", CORNERS)
+@pytest.mark.parametrize("name", [*CORNERS, *ERTS_CORNERS])
 def test_laws_hold_in_the_corners(name: str) -> None:
-    r = run_reference(CORNERS[name], check=check_lane)
-    check_log(CORNERS[name], r)
-    check_limits(CORNERS[name], r)
-    assert Energy(CORNERS[name]).of_log(r.log, r.end_ns) == r.energy_pj
+    scenario = (CORNERS | ERTS_CORNERS)[name]
+    r = run_reference(scenario, check=check_lane)
+    check_log(scenario, r)
+    check_limits(scenario, r)
+    assert Energy(scenario).of_log(r.log, r.end_ns) == r.energy_pj
 
 
 @pytest.mark.parametrize("seed", SEEDS[:25])

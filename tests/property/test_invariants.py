@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sim.layout import status as bits
 from sim.layout.sentinel import TIME_NEVER_NS
 from tests.soak.__main__ import Soak
 from tests.soak.drive import BrokenLaneError, SteppedLane
+from tests.soak.erts_corruptions import ERTS_CORRUPTIONS
 from tests.soak.registry import INVARIANTS, Broken, broken_in
 from tests.soak.scenes import soak_scene
 from tests.soak.view import ARRIVAL_CODE, View
@@ -26,7 +28,7 @@ Corruption = Callable[[View], None]
 
 def arguments(**changes) -> argparse.Namespace:
     """Command line of a soak that fits into a test."""
-    fields = {"events": EVENTS, "seed": 7, "check_every": 10_000, "lane_events": 100_000, "entries": 50}
+    fields = {"events": EVENTS, "seed": 8, "check_every": 10_000, "lane_events": 100_000, "entries": 50}
     fields |= {"small": 1, "lane": None, "small_lane": None, "until_event": None}
     return argparse.Namespace(**(fields | changes))
 
@@ -38,6 +40,8 @@ def test_a_million_events_under_faults() -> None:
     assert soak.events >= EVENTS
     assert soak.entries > 300
     assert soak.checks > 700
+    assert soak.erts_lanes >= 3
+    assert soak.balanced >= 1
     assert len(soak.never()) < 5  # counters that no lane moved: the scenes reach nearly all there is
 
 
@@ -49,7 +53,7 @@ def test_a_soak_stops_at_the_first_break_and_says_how_to_see_it(monkeypatch) -> 
     soak = Soak(arguments(events=5000))
     report = soak.run()
     assert f"made up: {sentence}\n    found: {found}" in report
-    assert "python -m tests.soak --seed 7 --lane 0 " in report
+    assert "python -m tests.soak --seed 8 --lane 0 " in report
     assert soak.events == 0
     event = int(report.rpartition("--until-event ")[2])
     assert Soak(arguments(lane=0, until_event=event)).run().partition("after event")[2] != ""
@@ -75,12 +79,14 @@ def is_rich(view: View) -> bool:
     """Is there everything that the corruptions below need?"""
     states, cores = set(view.state.tolist()), set(view.core_state.tolist())
     wanted = {P.FREE, P.READY, P.RUNNING, P.BLOCKED, P.WAITING, P.CALLING}
-    usual = view.facts.is_counted and view.z[K.IS_CACHE]
+    usual = view.facts.is_counted and view.z[K.IS_CACHE] and view.z[K.ON_AFFINITY] and not view.is_erts
+    closed = (view.core_state == C.OFFLINE) & ~view.suspended
     tails = view.process[view.queued, P.PREV] >= 0
     return bool(
         usual
         and wanted <= states
         and {C.IDLE, C.RUNNING, C.STALLED, C.OFFLINE} <= cores
+        and closed.any()
         and tails.sum() > 2
         and view.z[S.MAIL_FREE] >= 0
         and view.facts.gaps
@@ -88,18 +94,29 @@ def is_rich(view: View) -> bool:
     )
 
 
-@pytest.fixture(scope="module")
-def lane() -> SteppedLane:
-    """A lane that was stopped at a moment when much goes on."""
-    for index in range(100):
-        lane = SteppedLane(soak_scene(3, index, 60_000, 60))
+def stopped_when(wanted: Callable[[View], bool], is_erts: bool = False) -> SteppedLane:
+    """A lane that was stopped at the first moment when it is as wanted."""
+    for index in range(200):
+        scene = soak_scene(3, index, 60_000, 60)
+        if scene.policy.erts.enabled != is_erts:
+            continue
+        lane = SteppedLane(scene)
         while not lane.has_ended:
-            lane.stretch(500)
+            lane.stretch(2000 if is_erts else 500)
             view = View(lane.facts)
-            if lane.is_counting and is_rich(view):
+            if lane.is_counting and wanted(view):
                 lane.before = view.past()
                 return lane
     raise AssertionError("no lane has it all")
+
+
+stopped_erts_lane = cache(partial(stopped_when, is_erts=True))
+
+
+@pytest.fixture(scope="module")
+def lane() -> SteppedLane:
+    """A lane that was stopped at a moment when much goes on."""
+    return stopped_when(is_rich)
 
 
 @pytest.fixture
@@ -210,7 +227,8 @@ def share_a_core(view: View) -> None:
 
 
 def open_a_closed_core(view: View) -> None:
-    view.hardware[view.on[view.core_state == C.OFFLINE][0], H.STATE] = H.OPEN
+    closed = (view.core_state == C.OFFLINE) & ~view.suspended
+    view.hardware[view.on[closed][0], H.STATE] = H.OPEN
 
 
 def lose_an_event(view: View) -> None:
@@ -247,6 +265,13 @@ def leave_the_mask(view: View) -> None:
             view.core[c, C.SLICE_NS] = view.now + 1
             return
     raise AssertionError("no such process")
+
+
+def strand_beside_others(view: View) -> None:
+    """A process that may run where it is queued, and elsewhere, counts as stranded."""
+    free = view.process[view.queued, P.AFFINITY] != P.STRICT
+    busy = view.core_state[view.process[view.queued, P.QUEUE_CORE]] == C.RUNNING
+    view.process[view.queued[free & busy][0], P.IS_STRANDED] = 1
 
 
 def refuse_in_silence(view: View) -> None:
@@ -296,6 +321,8 @@ CORRUPTIONS: list[tuple[str, Corruption]] = [
     ("idle set", scalar(S.NUM_IDLE, 1)),
     ("online set", flip(S.ONLINE_SET)),
     ("ready list", scalar(S.READY_COUNT, 1)),
+    ("schedulers online", scalar(S.USED, -1)),
+    ("schedulers online", core(C.SUSPENDED, C.RUNNING, 1)),
     ("facts", core(C.FREQUENCY_MHZ, C.RUNNING, 1)),
     ("frequency", hardware(H.BASE_Q20, 1)),
     ("frequency", hardware(H.ACTIVE_MW, 1)),
@@ -316,6 +343,7 @@ CORRUPTIONS: list[tuple[str, Corruption]] = [
     ("strict masks", leave_the_mask),
     ("stranded", scalar(S.NUM_STRANDED, 1)),
     ("stranded", process(P.IS_STRANDED, P.BLOCKED, 1)),
+    ("refuges", strand_beside_others),
     ("mask counts", first_of(S.MASK_WAITING, 1)),
     ("created and completed", scalar(N.COMPLETED, 1)),
     ("node memory", first_of(S.NODE_USED, 8)),
@@ -352,7 +380,8 @@ def test_what_is_whole_is_not_reported(view: View) -> None:
 
 
 def test_every_invariant_has_a_corruption() -> None:
-    assert {name for name, _ in CORRUPTIONS} == set(INVARIANTS)
+    broken = {name for name, _ in CORRUPTIONS} | {name for name, _, _ in ERTS_CORRUPTIONS}
+    assert broken == set(INVARIANTS)
 
 
 @pytest.mark.parametrize(
@@ -361,6 +390,23 @@ def test_every_invariant_has_a_corruption() -> None:
 def test_a_corruption_is_reported(view: View, name: str, corrupt: Corruption) -> None:
     corrupt(view)
     broken = broken_in(View(view.facts, view.before, view.start))
+    assert name in {each.name for each in broken}
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "corrupt"),
+    ERTS_CORRUPTIONS,
+    ids=[f"{n}-{i}" for i, (n, _, _) in enumerate(ERTS_CORRUPTIONS)],
+)
+def test_a_corruption_of_run_queues_is_reported(name: str, wanted, corrupt: Corruption) -> None:
+    lane = stopped_erts_lane(wanted)
+    saved = lane.save()
+    view = View(lane.facts, lane.before, lane.start)
+    whole = broken_in(view)
+    corrupt(view)
+    broken = broken_in(View(lane.facts, lane.before, lane.start))
+    lane.restore(saved)
+    assert whole == []
     assert name in {each.name for each in broken}
 
 

@@ -1,6 +1,6 @@
 """Affinity: changes of it, processes in the wrong place, and their rescue (DESIGN §6, §13)."""
 
-from tests.reference.codes import AFFINITY_TYPES, CoreState, LogCode, Mechanism, ProcessState
+from tests.reference.codes import AFFINITY_TYPES, Cause, CoreState, LogCode, Mechanism, ProcessState
 from tests.reference.migration import force_move
 from tests.reference.plan import Affinity
 
@@ -76,9 +76,10 @@ def refuge(lane, process, core: int) -> int | None:
     return min(able, key=lambda other: lane.cores[other].load()) if able else None
 
 
-def move_out(lane, process, core, mechanism: Mechanism) -> None:
-    """Move a queued process to its refuge, if it has one."""
-    target = refuge(lane, process, core.index)
+def move_out(lane, process, core, mechanism: Mechanism, target: int | None = None) -> None:
+    """Move a queued process to a given core, else to its refuge, if it has one."""
+    if target is None:
+        target = refuge(lane, process, core.index)
     if target is None:
         return
     core.remove(process)
@@ -93,7 +94,12 @@ def is_stranded(process, core) -> bool:
 
 def mechanism_of(lane, core) -> Mechanism:
     """Give the mechanism that moves processes away from a core that is not available."""
-    return MECHANISM_OF_CAUSE[lane.hardware[core.hw].cause]
+    return MECHANISM_OF_CAUSE[cause_of(lane, core)]
+
+
+def cause_of(lane, core) -> Cause:
+    """Tell why a scheduler is not available: a rest that was asked for counts as power."""
+    return Cause.POWER if core.is_suspended else lane.hardware[core.hw].cause
 
 
 def rescue(lane) -> None:

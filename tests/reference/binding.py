@@ -1,7 +1,22 @@
 """On which hardware core each scheduler stands at first (DESIGN §12)."""
 
+from dataclasses import replace
+
 from sim.topology.beam_convert import beam_of
 from sim.topology.bind_order import bind_order
+
+
+def binding_of(policy, binding):
+    """Give the binding of a lane; the flags of an erts policy come first (DESIGN §20)."""
+    rule = policy.erts
+    if not rule.enabled:
+        return binding
+    if rule.S is not None:
+        binding = replace(binding, schedulers=rule.schedulers()[0])
+    if rule.sbt is not None:
+        changes = {"mode": "none"} if rule.sbt == "u" else {"mode": "static", "order": rule.sbt}
+        binding = replace(binding, **changes)
+    return binding
 
 
 def initial_map(binding, topology, machine) -> list[tuple[int, bool]]:

@@ -3,6 +3,7 @@
 from tests.reference.affinity import affinity_at_birth, is_misplaced, mechanism_of, refuge
 from tests.reference.arrivals import set_arrival
 from tests.reference.codes import NONE, CoreState, EventKind, LogCode, Mechanism, ProcessState
+from tests.reference.erts_paths import emigrate_new, emigrate_woken
 from tests.reference.migration import force_move, try_migration
 from tests.reference.numbers import CHILD, below, mix
 from tests.reference.placement import fit, place_new, propose_woken, start_core
@@ -14,7 +15,7 @@ def create(lane, kind, number: int, key: int, reference: int, parent=None, trace
 
     Its core is proposed by the rule for spawning, from the reference core.
 
-    `trace` is (copy, trace process, working set, rows) of a replayed process; `affinity` what the
+    `trace` is (copy, trace process, working set, rows, scale) of a replayed process; `affinity` what the
     step says that spawns it.
     """
     slot = lane.take_slot()
@@ -23,12 +24,12 @@ def create(lane, kind, number: int, key: int, reference: int, parent=None, trace
         lane.exhausted.add("PROCESS_LIMIT")
         return None
     working_set, program = kind.memory.working_set_bytes, kind.program
-    copy, trace_id = 0, NONE
+    copy, trace_id, scale_q16 = 0, NONE, kind.scale_q16
     if trace is not None:
-        copy, trace_id, working_set, program = trace
+        copy, trace_id, working_set, program, scale_q16 = trace
     wanted = affinity_at_birth(lane, kind, parent, affinity)
     process = Process(slot, kind, number, key, parent, working_set, program, wanted)
-    process.copy, process.trace_id = copy, trace_id
+    process.copy, process.trace_id, process.scale_q16 = copy, trace_id, scale_q16
     lane.slots[slot] = process
     if trace is not None:
         lane.replayed[copy, trace_id] = process
@@ -37,6 +38,7 @@ def create(lane, kind, number: int, key: int, reference: int, parent=None, trace
         process.core = process.last_core = fit(lane, process, reference)
     else:
         process.core = place_new(lane, process, reference)
+    emigrate_new(lane, process)
     lane.count("created_count")
     return process
 
@@ -114,19 +116,18 @@ def place_woken(lane, process, source: int) -> tuple[int, int]:
             return source, source
         force_move(lane, process, source, target, forced)
         return target, target
-    proposal = propose_woken(lane, process)
-    if proposal != source:
-        here = lane.cores[source]
-        k = 0 if here.state == CoreState.IDLE else here.load()
-        if try_migration(lane, process, (source, proposal), Mechanism.WAKE, k):
-            return proposal, proposal
-    return source, proposal
+    proposal, here = propose_woken(lane, process), lane.cores[source]
+    k = 0 if here.state == CoreState.IDLE else here.load()
+    if proposal != source and try_migration(lane, process, (source, proposal), Mechanism.WAKE, k):
+        return proposal, proposal
+    target, asked = emigrate_woken(lane, process, source, k)
+    return target, proposal if asked is None else asked
 
 
 def create_copies(lane) -> None:
     """Create the processes that are present when each copy of a trace begins."""
     replay, kind = lane.replay, lane.classes[0]
-    n = len(lane.cores)
+    n = lane.used
     for k in range(replay.copies):
         stagger_ns = 0
         if replay.stagger_ns > 0:
@@ -136,7 +137,7 @@ def create_copies(lane) -> None:
                 continue
             reference = (k * replay.schedulers + p % replay.schedulers) % n
             key = mix(mix(lane.stream(1), k), p)
-            trace = (k, p, replay.working_set_bytes[p], replay.rows[p])
+            trace = replay.trace(k, p)
             process = create(lane, kind, next_number(lane, kind), key, reference, None, trace)
             if process is None:
                 continue

@@ -1,6 +1,6 @@
 """What must hold of a naive lane after every event."""
 
-from tests.reference.codes import CoreState, EventKind, ProcessState
+from tests.reference.codes import NONE, CoreState, EventKind, ProcessState
 from tests.reference.lane import Lane
 
 ON_A_CORE = (ProcessState.READY, ProcessState.RUNNING)
@@ -30,6 +30,8 @@ def check_lane(lane: Lane) -> None:
         assert len(process.visits) == len({visit.smt for visit in process.visits}) <= 4
     assert lane.status or not lane.ready_list
     check_memory(lane, alive)
+    if lane.is_erts:
+        check_run_queues(lane)
 
 
 def check_core(lane: Lane, core) -> None:
@@ -59,7 +61,7 @@ def check_hardware(lane: Lane, place) -> None:
     assert not place.is_draining or running, "a core that drains has a slice to end"
     for core in standing:
         assert place.is_open or core.state in (CoreState.OFFLINE, CoreState.RUNNING)
-        assert not place.is_open or core.state != CoreState.OFFLINE
+        assert not place.is_open or core.is_suspended or core.state != CoreState.OFFLINE
 
 
 def check_memory(lane: Lane, alive: list) -> None:
@@ -70,3 +72,19 @@ def check_memory(lane: Lane, alive: list) -> None:
             used[process.home] += process.young_bytes
             used[process.old_home] += process.old_bytes
     assert used == lane.memory.used
+
+
+def check_run_queues(lane: Lane) -> None:
+    """Assert that who waits is who sleeps, and that one scheduler at most has the poll role."""
+    for core in lane.cores:
+        rq = core.rq
+        if core.state in (CoreState.IDLE, CoreState.WAKING):
+            assert rq.is_waiting
+        if core.state in (CoreState.RUNNING, CoreState.OFFLINE):
+            assert not rq.is_waiting
+        assert rq.utilisation.is_working == (not rq.is_waiting and core.state != CoreState.OFFLINE)
+        assert rq.history_sum == sum(rq.history)
+        assert rq.max_total >= max(*rq.max_len, core.queue_length())
+    poller = lane.vm.poller
+    assert poller == NONE or lane.cores[poller].rq.is_waiting
+    assert 1 <= lane.vm.active <= lane.used <= len(lane.cores)

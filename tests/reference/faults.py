@@ -1,9 +1,10 @@
 """Hardware cores that fail, are powered down, and come back (DESIGN §15)."""
 
-from tests.reference.affinity import mechanism_of, move_out, rescue
+from tests.reference.affinity import cause_of, mechanism_of, move_out, rescue
 from tests.reference.codes import NONE, Cause, CoreState, EventKind, LogCode
 from tests.reference.machine import work_ns
 from tests.reference.rebinding import come_online, rebind
+from tests.reference.run_queue import stop_wait
 from tests.reference.sharing import release
 from tests.reference.slice_end import book, preempt
 
@@ -27,7 +28,8 @@ def close_scheduler(lane, core, cause: Cause) -> None:
     """Let a scheduler whose hardware core is not open any more move, or go offline."""
     if core.state == CoreState.OFFLINE:
         return
-    target = None if core.is_pinned else open_place(lane, core.hw)
+    is_tied = core.is_pinned or core.is_suspended
+    target = None if is_tied else open_place(lane, core.hw)
     if core.state == CoreState.RUNNING and cause == Cause.POWER:
         if target is not None:
             core.wanted_hw = target
@@ -61,11 +63,20 @@ def go_offline(lane, core) -> None:
         lane.ready_list.remove(core)
     release(lane, core)
     core.state, core.wanted_hw = CoreState.OFFLINE, NONE
-    lane.note(LogCode.OFFLINE, core.index, None, core.hw, lane.hardware[core.hw].cause)
+    lane.note(LogCode.OFFLINE, core.index, None, core.hw, cause_of(lane, core))
+    if lane.is_erts:
+        stop_wait(lane, core)
     mechanism = mechanism_of(lane, core)
     if lane.may_force(mechanism):
         for process in core.queued():
-            move_out(lane, process, core, mechanism)
+            move_out(lane, process, core, mechanism, successor(lane, process, core))
+
+
+def successor(lane, process, core) -> int | None:
+    """Give the scheduler of the BEAM that inherits a process of one that is suspended, if it may."""
+    target = core.index % lane.used
+    is_wanted = lane.is_erts and core.is_suspended
+    return target if is_wanted and lane.is_available(target) and lane.may_run(process, target) else None
 
 
 def cut(lane, core) -> None:
@@ -74,7 +85,7 @@ def cut(lane, core) -> None:
     spent_ns = lane.now - segment.start_ns
     owed_ns = segment.direct_ns + segment.other_ns
     behind_ns = spent_ns - owed_ns  # behind what was owed: refill first, then work
-    nspr, base = lane.nspr(process, core.index), machine.base_q20[core.hw]
+    nspr, base = lane.nspr(process, core.index), machine.base_of(process, core.hw)
     done = max(0, min(segment.reds, ((behind_ns - segment.refill_ns) << 20) // nspr))
     paid_direct_ns = max(0, min(spent_ns, owed_ns) - segment.other_ns)
     process.debt_ns += segment.direct_ns - paid_direct_ns
@@ -94,10 +105,10 @@ def cut(lane, core) -> None:
         refill_lines=paid_lines,
         refill_ns=paid_refill_ns,
         remote_ns=work_ns(done, nspr) - work_ns(done, base),
-        ideal_ns=work_ns(done, machine.fastest_q20),
+        ideal_ns=work_ns(done, machine.fastest_of(process)),
     )
     book(lane, core, paid)
-    preempt(lane, core, may_escape=False)
+    preempt(lane, core, may_leave=False)
 
 
 def open_cores(lane, named: list[int]) -> None:
@@ -105,7 +116,8 @@ def open_cores(lane, named: list[int]) -> None:
     opened = [lane.hardware[h] for h in sorted(named) if not lane.hardware[h].is_open]
     for place in opened:
         place.is_online, place.is_draining = True, False
-        stopped = [core for core in lane.cores if core.state == CoreState.OFFLINE]
+        offline = [core for core in lane.cores if core.state == CoreState.OFFLINE]
+        stopped = [core for core in offline if not core.is_suspended]
         for core in stopped:
             if core.is_pinned and core.hw == place.index:
                 come_online(lane, core, place.cause)

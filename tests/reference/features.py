@@ -8,6 +8,7 @@ import numpy as np
 import sim
 from sim.spec.binding import MODES, ORDERS
 from tests.reference.changes import add_timeline
+from tests.reference.erts_features import add_erts
 from tests.reference.programs import random_affinity, random_cores
 
 
@@ -197,4 +198,5 @@ PARTS = {
     "affinity": add_affinity,
     "binding": add_binding,
     "timeline": add_timeline,
+    "erts": add_erts,
 }

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from typing import Any
 
 from tests.reference.benefit import INFINITE
-from tests.reference.binding import initial_map
+from tests.reference.binding import binding_of, initial_map
 from tests.reference.codes import NONE, CoreState, EventKind, LogCode, Mechanism, ProcessState
 from tests.reference.energy import Meter
 from tests.reference.events import Pending
@@ -13,10 +13,14 @@ from tests.reference.machine import HardwareCore, Machine
 from tests.reference.measure import Measure
 from tests.reference.memory import Memory
 from tests.reference.numbers import lane_key, mix, nearest
-from tests.reference.plan import plan_workload
+from tests.reference.plan import base_time_ns, plan_workload
 from tests.reference.process import Core, Process
+from tests.reference.run_queue import Vm, see_arrival
 
 STREAMS = {"closed": 1, "times": 2, "arriving": 3, "placement": 4, "victims": 5, "start": 6, "system": 8}
+SPINS = {
+    "very_long": 40_000, "long": 20_000, "medium": 10_000, "short": 10_000, "very_short": 5000, "none": 0,
+}  # fmt: skip
 TRIGGERS = {
     Mechanism.AFFINITY: "affinity_change",
     Mechanism.FAILURE: "core_failure",
@@ -30,11 +34,9 @@ class Lane:
     def __init__(self, topology, workload, policy, cost, simulation, key, binding, timeline) -> None:
         self.policy, self.cost, self.simulation = policy, cost, simulation
         self.binding, self.timeline = binding, timeline
-        replayed = getattr(workload, "trace", None)
-        ns_per_reduction = (replayed or workload).ns_per_reduction
-        self.machine = Machine(topology, ns_per_reduction, cost.remote_memory)
+        self.machine = Machine(topology, base_time_ns(workload, cost), cost.remote_memory)
         self.hardware = [HardwareCore(index) for index in range(self.machine.num_cores)]
-        self.classes, self.replay = plan_workload(workload, self.machine)
+        self.classes, self.replay = plan_workload(workload, self.machine, cost)
         self.class_affinity = [plan.affinity for plan in self.classes]
         self.key = key
         self.stream_count: Counter[int] = Counter()
@@ -44,6 +46,12 @@ class Lane:
         self.handled_count = self.window_count = 0
         places = initial_map(binding, topology, self.machine)
         self.cores = [Core(c, hw, is_pinned) for c, (hw, is_pinned) in enumerate(places)]
+        given = policy.erts.schedulers() if policy.erts.enabled else None
+        self.used = len(self.cores) if given is None else given[1]
+        for core in self.cores[self.used :]:
+            core.state, core.is_suspended, core.rq.is_waiting = CoreState.OFFLINE, True, False
+        self.vm = Vm(active=self.used, last_active=self.used)
+        self.spin_ns = cost.spin_ns * SPINS[policy.erts.sbwt] // SPINS["medium"]
         self.orders: dict[int, list[int]] = {}
         self.ready_list: deque[Core] = deque()
         self.pending = Pending()
@@ -72,6 +80,7 @@ class Lane:
         self.factor_q16 = INFINITE if is_infinite else nearest(policy.threshold_factor * 65536)
         self.balance_period_ns = policy.balancing.period_ns if self.is_balancing else 0
         # measures
+        self.seen: Counter[str] = Counter()  # what an erts lane came to do
         self.has_log = True
         self.log_entries: list[tuple[int, int, int, int, int, int]] = []
         self.decisions: list[tuple[int, ...]] = []
@@ -104,6 +113,16 @@ class Lane:
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter."""
         self.measure.counters[name] += amount
+
+    @property
+    def is_erts(self) -> bool:
+        """Tell whether run queues are those of the BEAM (§20)."""
+        return self.policy.erts.enabled
+
+    @property
+    def may_balance(self) -> bool:
+        """Tell whether run queues may be balanced at all."""
+        return self.policy.migrate and self.policy.triggers.load_imbalance
 
     @property
     def is_stealing(self) -> bool:
@@ -140,7 +159,8 @@ class Lane:
     def is_available(self, core: int) -> bool:
         """Tell whether a scheduler can run processes (§15)."""
         scheduler = self.cores[core]
-        return self.hardware[scheduler.hw].is_open and scheduler.state != CoreState.OFFLINE
+        is_working = scheduler.state != CoreState.OFFLINE and not scheduler.is_suspended
+        return self.hardware[scheduler.hw].is_open and is_working
 
     def may_run(self, process: Process, core: int) -> bool:
         """Tell whether the mask of a process allows a scheduler."""
@@ -175,7 +195,9 @@ class Lane:
         process.state = ProcessState.READY
         process.core = core.index
         process.skip = process.kind.skip
+        was_empty = core.queue_length() == 0
         core.queues[process.kind.level].append(process)
+        see_arrival(core, was_empty)
 
     def put_on_ready_list(self, core: Core) -> None:
         """Let a core dispatch as soon as this event has been handled."""
@@ -184,12 +206,14 @@ class Lane:
 
     def make_due(self, core: Core) -> None:
         """Let an idle core dispatch: at once, or after it has woken."""
-        if self.cost.wake_ns == 0:
+        is_spinning = self.is_erts and self.now < core.rq.spin_until_ns
+        wake_ns = self.cost.spin_wake_ns if is_spinning else self.cost.wake_ns
+        if wake_ns == 0:
             self.pending.cancel(EventKind.CORE, core.index)
             self.put_on_ready_list(core)
         else:
             core.state = CoreState.WAKING
-            self.pending.set(EventKind.CORE, core.index, self.now + self.cost.wake_ns)
+            self.pending.set(EventKind.CORE, core.index, self.now + wake_ns)
 
     def make_due_if_needed(self, core: Core) -> None:
         """Let a core dispatch that sleeps beside a queue that it may have work in by now."""
@@ -215,4 +239,5 @@ class Lane:
 def make_lane(topology, workload, policy, cost, simulation, seed, replicate, binding, timeline) -> Lane:
     """Make a lane before anything has happened."""
     key = lane_key(seed, replicate)
+    binding = binding_of(policy, binding)
     return Lane(topology, workload, policy, cost, simulation, key, binding, timeline)

@@ -98,12 +98,25 @@ class Machine:
     def nspr(self, process, core: int) -> int:
         """Give the Q20 ns of a reduction of a process on a core."""
         if process.home < 0:
-            return self.base_q20[core]
+            return self.base_of(process, core)
         node, kind, old_q16 = self.node[core], process.kind, process.kind.old_q16
         young = self.stretch_q16(node, process.home, kind.intensity)
         old = self.stretch_q16(node, process.old_home, kind.intensity)
         stretch_q16 = (young * (Q16 - old_q16) + old * old_q16) >> 16
-        return (self.base_q20[core] * stretch_q16) >> 16
+        return scaled((self.base_q20[core] * stretch_q16) >> 16, process)
+
+    def base_of(self, process, core: int) -> int:
+        """Give the Q20 ns of a reduction of a process on a core, its memory apart."""
+        return scaled(self.base_q20[core], process)
+
+    def fastest_of(self, process) -> int:
+        """Give the same of the fastest core."""
+        return scaled(self.fastest_q20, process)
+
+
+def scaled(q20: int, process) -> int:
+    """Stretch the time of a reduction as the class or the trace of a process says."""
+    return max(1, (q20 * process.scale_q16) >> 16)
 
 
 def work_ns(reds: int, q20: int) -> int:

@@ -19,6 +19,7 @@ context_switch_cycles synchronisation_cycles misses_cycles remote_cycles crossin
 refill_private_ns refill_shared_ns follow_count rebind_count rebind_ns os_switch_ns
 gc_count major_gc_count gc_ns young_move_count old_move_count memory_spill_count
 memory_overflow_count queue_overflow_count mailbox_overflow_count affinity_count
+balance_count compact_count wake_one_count spin_ns scheduler_change_count
 affinity_refused_count away_ns preferred_ns stranded_count stranded_ns fairness_sum fairness_squares
 """.split()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.reference.codes import LEVELS, NONE, CoreState, ProcessState
 from tests.reference.plan import Affinity
+from tests.reference.run_queue import RunQueue
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Process:
     program: Any  # steps, or rows of a trace
     affinity: Affinity
     state: ProcessState = ProcessState.READY
+    scale_q16: int = 1 << 16  # of the time of a reduction
     draw_count: int = 0
     pc: int = 0
     core: int = NONE  # where it runs or is queued; where it ran while it waits
@@ -139,6 +141,7 @@ class Core:
     last_process: Process | None = None
     segment: Segment | None = None
     slice_start_ns: int = 0
+    slice_reds: int = 0  # run in this slice
     budget: int | None = None  # None: unlimited
     owed_direct_ns: int = 0  # for a migration
     owed_other_ns: int = 0  # for dispatch, messages, collections and the scheduler's debts
@@ -147,6 +150,8 @@ class Core:
     mean_slice_ns: int = 0
     util_q16: int = 0  # in the last window
     migration_times: list[int] = field(default_factory=list)
+    is_suspended: bool = False  # not one of the schedulers online
+    rq: RunQueue = field(default_factory=RunQueue)
 
     @property
     def owed_ns(self) -> int:

@@ -3,6 +3,7 @@
 from tests.reference.affinity import rescue
 from tests.reference.codes import NONE, CoreState, EventKind, LogCode
 from tests.reference.numbers import below
+from tests.reference.run_queue import begin_wait
 from tests.reference.sharing import release
 
 PASSIVE = (CoreState.IDLE, CoreState.OFFLINE)
@@ -31,7 +32,8 @@ def rebind(lane, core, hw: int, may_rescue: bool = True) -> None:
     if core.state == CoreState.STALLED:
         lane.put_on_ready_list(core)
     elif core.state == CoreState.OFFLINE:
-        come_online(lane, core, lane.hardware[old].cause)
+        if not core.is_suspended:
+            come_online(lane, core, lane.hardware[old].cause)
     else:
         lane.make_due_if_needed(core)
     if may_rescue:
@@ -42,6 +44,8 @@ def come_online(lane, core, cause) -> None:
     """Let a scheduler leave the state OFFLINE."""
     core.state = CoreState.IDLE
     lane.note(LogCode.ONLINE, core.index, None, core.hw, cause)
+    if lane.is_erts:
+        begin_wait(lane, core)
     lane.make_due_if_needed(core)
 
 

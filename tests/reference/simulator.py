@@ -31,6 +31,7 @@ class ReferenceResult:
     end_ns: int
     status: str  # HORIZON, EVENT_LIMIT, STUCK
     exhausted: set[str]  # names of the status bits of what ran out
+    seen: dict[str, int]  # how often an erts lane came to do what
 
 
 def simulate_reference(
@@ -72,6 +73,7 @@ def simulate_reference(
         end_ns=lane.now,
         status=lane.status,
         exhausted=lane.exhausted,
+        seen=dict(lane.seen),
     )
 
 

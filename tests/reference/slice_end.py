@@ -1,8 +1,10 @@
 """Segments, and how a slice ends (DESIGN §4)."""
 
-from tests.reference.affinity import escape
+from tests.reference.affinity import escape, is_misplaced
 from tests.reference.codes import CoreState, EventKind, LogCode, Mechanism
 from tests.reference.cost import refill_of_segment, refill_time_ns
+from tests.reference.erts_loop import account
+from tests.reference.erts_paths import emigrate_preempted
 from tests.reference.machine import work_ns
 from tests.reference.memory import collect
 from tests.reference.migration import force_move
@@ -26,8 +28,8 @@ def start_segment(lane, core, reds: int) -> None:
         other_ns=core.owed_other_ns,
         refill_lines=lines,
         refill_ns=refill_ns,
-        remote_ns=work - work_ns(reds, machine.base_q20[hw]),
-        ideal_ns=work_ns(reds, machine.fastest_q20),
+        remote_ns=work - work_ns(reds, machine.base_of(process, hw)),
+        ideal_ns=work_ns(reds, machine.fastest_of(process)),
     )
     core.owed_direct_ns = core.owed_other_ns = 0
     is_local = process.home == machine.node[hw]
@@ -55,6 +57,7 @@ def book(lane, core, segment) -> None:
     process.ideal_ns += segment.ideal_ns
     process.run_ns += segment.length_ns
     process.run_reds += segment.reds
+    core.slice_reds += segment.reds
     if process.move is not None:
         process.move.reds += segment.reds
     lane.measure.book_segment(segment)
@@ -65,27 +68,48 @@ def book(lane, core, segment) -> None:
         lane.count("away_ns", segment.length_ns * is_away)
 
 
-def preempt(lane, core, may_escape: bool = True) -> None:
+def preempt(lane, core, may_leave: bool = True) -> None:
     """Take the running process off its core: to the tail of its queue there, or where it has to go."""
     process = core.running
     lane.count("preemption_count")
     lane.note(LogCode.PREEMPT, core.index, process, process.remaining)
-    end_slice(lane, core)
+    stop(core)
     process.ready_ns = lane.now
-    target = escape(lane, process, core.index) if may_escape else None
+    target = leave_for(lane, process, core) if may_leave else None
+    remember_length(lane, core)  # behind the decision (§20, Preemption)
     if target is None:
         lane.enqueue(process, core)
     else:
-        force_move(lane, process, core.index, target, Mechanism.AFFINITY)
         lane.make_ready(process, lane.cores[target], may_wake_others=False)
+
+
+def leave_for(lane, process, core) -> int | None:
+    """Give the scheduler that a preempted process has moved to; None if it stays."""
+    if is_misplaced(lane, process, core.index):
+        target = escape(lane, process, core.index)
+        if target is not None:
+            force_move(lane, process, core.index, target, Mechanism.AFFINITY)
+        return target
+    return emigrate_preempted(lane, process, core)
 
 
 def end_slice(lane, core) -> None:
     """Keep what later decisions ask about a slice."""
+    stop(core)
+    remember_length(lane, core)
+
+
+def stop(core) -> None:
+    """Take the running process off its scheduler, its slice accounted for."""
     process = core.running
-    length_ns, mean = min(lane.now - core.slice_start_ns, LENGTH_MAX_NS), core.mean_slice_ns
-    core.mean_slice_ns = length_ns if mean == 0 else mean + ((length_ns - mean) >> 3)
     core.last_process = process
     process.last_core = core.index
+    account(core, process)
     core.running = None
     core.state = CoreState.PENDING
+
+
+def remember_length(lane, core) -> None:
+    """Let the length of a slice that has ended enter the mean."""
+    length_ns, mean = min(lane.now - core.slice_start_ns, LENGTH_MAX_NS), core.mean_slice_ns
+    core.mean_slice_ns = length_ns if mean == 0 else mean + ((length_ns - mean) >> 3)

@@ -1,7 +1,8 @@
 """Dispatch and slices of a core (DESIGN §4)."""
 
-from tests.reference.codes import LEVELS, NONE, CoreState, EventKind, LogCode, ProcessState
+from tests.reference.codes import NONE, CoreState, EventKind, LogCode, ProcessState
 from tests.reference.cost import follow
+from tests.reference.erts_loop import choose_as_erts, rest
 from tests.reference.faults import go_offline
 from tests.reference.memory import allocate
 from tests.reference.rebinding import rebind
@@ -10,6 +11,7 @@ from tests.reference.sharing import pass_on, release, take_hardware
 from tests.reference.slice_end import end_segment, end_slice, preempt, start_segment
 from tests.reference.stealing import steal
 from tests.reference.steps import Next, execute
+from tests.reference.take import take_queued
 from tests.reference.warmth import touch
 
 STEPS_MAX = 100_000
@@ -30,9 +32,7 @@ def dispatch(lane, core) -> None:
         core.state = CoreState.PENDING
         if not take_hardware(lane, core):
             return
-        process = take_queued(core)
-        if process is None and lane.is_stealing:
-            process = steal(lane, core)
+        process = choose_as_erts(lane, core) if lane.is_erts else choose(lane, core)
         if process is None:
             go_idle(lane, core)
             return
@@ -41,40 +41,27 @@ def dispatch(lane, core) -> None:
             return
 
 
+def choose(lane, core):
+    """Take a queued process, else one of another core; None if there is none."""
+    process = take_queued(core)
+    if process is None and lane.is_stealing:
+        process = steal(lane, core)
+    return process
+
+
 def may_go_on(lane, core) -> bool:
     """After a slice: re-bind, go offline or pass the core on; tell whether to dispatch at once."""
     place = lane.hardware[core.hw]
     if place.is_draining and not any(other.state == CoreState.RUNNING for other in lane.standing_on(core.hw)):
         place.is_online = place.is_draining = False
     wanted, core.wanted_hw = core.wanted_hw, NONE
-    if wanted != NONE and lane.hardware[wanted].is_open:
+    if wanted != NONE and lane.hardware[wanted].is_open and not core.is_suspended:
         rebind(lane, core, wanted)
         return True
-    if not place.is_open:
+    if core.is_suspended or not place.is_open:
         go_offline(lane, core)
         return False
     return not pass_on(lane, core)
-
-
-def take_queued(core):
-    """Take the next process of a core's queues; low ones are passed over seven times.
-
-    Strict processes that must not run here are not looked at.
-    """
-    for level, queue in zip(LEVELS, core.queues, strict=True):
-        able = [process for process in queue if process.may_run_on(core.hw)]
-        if not able:
-            continue
-        while level == "normal":
-            able[0].skip -= 1
-            if able[0].skip <= 0 or len(able) == 1:
-                break
-            queue.remove(able[0])
-            queue.append(able[0])
-            able = [*able[1:], able[0]]
-        queue.remove(able[0])
-        return able[0]
-    return None
 
 
 def go_idle(lane, core) -> None:
@@ -84,6 +71,8 @@ def go_idle(lane, core) -> None:
     poll_ns = lane.policy.stealing.poll_ns
     if poll_ns > 0 and lane.is_stealing:
         lane.pending.set(EventKind.CORE, core.index, lane.now + poll_ns)
+    if lane.is_erts:
+        rest(lane, core)
     release(lane, core)
 
 
@@ -91,7 +80,7 @@ def start_slice(lane, core, process) -> None:
     """Put a process on a core with a full quantum."""
     core.state, core.running = CoreState.RUNNING, process
     process.state, process.core = ProcessState.RUNNING, core.index
-    core.slice_start_ns = lane.now
+    core.slice_start_ns, core.slice_reds = lane.now, 0
     core.budget = lane.simulation.quantum_reds or None
     core.owed_direct_ns, process.debt_ns = process.debt_ns, 0
     core.owed_other_ns, core.debt_ns = core.debt_ns, 0
@@ -103,6 +92,7 @@ def start_slice(lane, core, process) -> None:
     touch(lane, core, process)
     if process.move is not None and process.move.dispatch_ns is None:
         process.move.dispatch_ns = lane.now
+    lane.count("scheduler_change_count", process.last_core not in (NONE, core.index))
     waiting_ns = lane.now - process.ready_ns
     process.waiting_ns += waiting_ns
     lane.count("dispatch_count")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from tests.reference.codes import Mechanism
+from tests.reference.erts_steal import steal_as_erts
 from tests.reference.migration import try_migration
 from tests.reference.numbers import below
 
@@ -12,6 +13,8 @@ def steal(lane, thief):
 
     What is taken beyond the first is appended to the thief's queue.
     """
+    if lane.policy.stealing.victim == "erts":
+        return steal_as_erts(lane, thief)
     for victim in victims(lane, thief):
         first = steal_from(lane, thief, victim)
         if first is not None:

@@ -59,13 +59,11 @@ def execute_row(lane, core, process) -> Next:
         op, value, peer = process.program[process.pc]
     match op:
         case ReplayOp.RUN:
-            process.remaining = replay_reds(value, lane.replay.ns_per_reduction)
+            process.remaining = replay_reds(value, lane.replay.pace_ns[process.trace_id])
         case ReplayOp.SEND:
             send_edge(lane, core, process, value, peer)
         case ReplayOp.SPAWN:
-            rows, working_set = lane.replay.rows[peer], lane.replay.working_set_bytes[peer]
-            trace = (process.copy, peer, working_set, rows)
-            spawn_here(lane, core, process, process.kind, trace)
+            spawn_here(lane, core, process, process.kind, lane.replay.trace(process.copy, peer))
         case ReplayOp.BLOCK:
             return block(lane, core, process, lambda: value)
         case ReplayOp.EXIT:

@@ -4,6 +4,7 @@ from sim.spec.timeline import OPS
 from tests.reference.affinity import set_affinity
 from tests.reference.codes import AFFINITY_TYPES, NONE, Cause, EventKind, LogCode
 from tests.reference.faults import close_cores, open_cores
+from tests.reference.online import set_online
 from tests.reference.plan import parse_cores, plan_affinity
 from tests.reference.rebinding import bind_scheduler
 
@@ -35,6 +36,8 @@ def handle_change(lane, entry: int) -> None:
             bind_scheduler(lane, lane.cores[change.scheduler], change.core)
         case "unbind":
             lane.cores[change.scheduler].is_pinned = False
+        case "schedulers_online":
+            set_online(lane, change.count)
         case "load":
             for kind in lane.classes:
                 if change.process_class in (None, kind.name) and kind.index in lane.arrivals:

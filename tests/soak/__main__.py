@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sim.layout import counter as N
+from sim.layout import parameter as K
 from tests.reference.scenarios import Scenario, random_scenario
 from tests.soak.drive import BrokenLaneError, SteppedLane
 from tests.soak.registry import INVARIANTS
@@ -31,6 +32,7 @@ class Soak:
         self.given = given
         self.began = self.last = time.monotonic()
         self.events = self.checks = self.lanes = self.entries = 0
+        self.erts_lanes = self.balanced = 0  # of the lanes; and those of them with a full balance call
         self.totals = np.zeros(len(N.NAMES), np.int64)
 
     def lanes_to_run(self) -> Iterator[tuple[str, Scenario, int]]:
@@ -80,6 +82,8 @@ class Soak:
         self.checks += lane.checks
         self.entries += lane.entries
         self.lanes += 1
+        self.erts_lanes += int(lane.z[K.ERTS])
+        self.balanced += int(lane.z[N.BALANCE_CALLS] > 0)
         self.totals += lane.z[N.BASE : N.BASE + len(N.NAMES)] != 0
 
     def never(self) -> list[str]:
@@ -128,6 +132,7 @@ def main() -> int:
     report = soak.run()
     done = f"{soak.events:,} events, {soak.lanes} lanes, {soak.entries:,} entries, {soak.checks:,} looks"
     seconds = time.monotonic() - soak.began
+    print(f"{soak.erts_lanes} erts lanes, {soak.balanced} of them with balance calls")
     print(f"never happened: {', '.join(soak.never()) or 'nothing, every counter moved'}")
     if report:
         print(f"{report}\nBROKEN after {done}, in {seconds:.0f} s", flush=True)

@@ -19,11 +19,11 @@ from sim.layout.status import COMPLETED_BIT, EVENT_LIMIT
 from sim.plan import Lane, plan_of
 from sim.spec.timeline import OPS
 from tests.reference.scenarios import Scenario
-from tests.soak import machine, places, sums
+from tests.soak import erts, machine, paths, places, sums
 from tests.soak.registry import Broken, broken_in, first_bad, unlike
 from tests.soak.view import ARRIVAL_CODE, MAIL_WIDTH, Facts, Past, View
 
-REGISTERED = (machine, places, sums)  # as they are imported
+REGISTERED = (machine, places, sums, erts, paths)  # as they are imported
 FOREVER = 2**62
 
 

@@ -22,10 +22,10 @@ def check_idle(view: View) -> str:
     )
 
 
-@invariant("online set", "ONLINE_SET holds the schedulers on open cores that are not OFFLINE.")
+@invariant("online set", "ONLINE_SET holds the schedulers on open cores that are not OFFLINE or suspended.")
 def check_online(view: View) -> str:
     is_open = view.hardware[view.on, H.STATE] == H.OPEN
-    online = is_open & (view.core_state != C.OFFLINE)
+    online = is_open & (view.core_state != C.OFFLINE) & ~view.suspended
     wrong = view.members(S.ONLINE_SET)[0] != online
     return first_bad(wrong, "core", state=view.core_state, hardware=view.on, is_open=is_open)
 
@@ -34,6 +34,19 @@ def check_online(view: View) -> str:
 def check_ready(view: View) -> str:
     pending = view.core_state == C.PENDING
     return unlike("READY_COUNT", int(view.z[S.READY_COUNT]), 0) or first_bad(pending, "core")
+
+
+@invariant("schedulers online", "Beyond the count of the last entry all are suspended: OFFLINE, or last run.")
+def check_suspended(view: View) -> str:
+    counts = view.counts_done
+    since, count = counts[-1].tolist() if counts.size else (-1, int(view.z[K.ONLINE]))
+    state = view.core_state
+    bad = view.suspended != (np.arange(view.num_cores) >= count)
+    last = (state == C.RUNNING) & (view.core[:, C.SLICE_NS] <= since)
+    bad |= view.suspended & (((state != C.OFFLINE) & ~last) | (view.core[:, C.CAUSE] != C.POWER))
+    return unlike("USED", view.online, count) or first_bad(
+        bad, "core", state=state, slice=view.core[:, C.SLICE_NS], cause=view.core[:, C.CAUSE]
+    )
 
 
 @invariant("facts", "A scheduler sees the facts of the hardware core that it stands on.")
@@ -102,11 +115,13 @@ def check_waiters(view: View) -> str:
     return "" if sorted(waiting) == stalled else f"{sorted(waiting)} wait, {stalled} are STALLED"
 
 
-@invariant("closed cores", "On a closed core schedulers are OFFLINE; a draining one runs its last slice.")
+@invariant(
+    "closed cores", "On a closed core all are OFFLINE, on an open one the suspended; a draining one runs."
+)
 def check_closed(view: View) -> str:
     state = view.hardware[view.on, H.STATE]
     offline, running = view.core_state == C.OFFLINE, view.core_state == C.RUNNING
-    bad = (offline & (state == H.OPEN)) | ((state == H.OFF) & ~offline)
+    bad = (offline & ~view.suspended & (state == H.OPEN)) | ((state == H.OFF) & ~offline)
     bad |= (state == H.DRAINING) & ~offline & ~running
     runs = np.bincount(view.on[view.running], minlength=view.num_hardware)
     drained = (view.hardware[:, H.STATE] == H.DRAINING) & (runs == 0)
@@ -203,6 +218,22 @@ def check_stranded(view: View) -> str:
     return first_bad(wrong, "process", state=view.state, flag=flag) or unlike(
         "NUM_STRANDED", int(view.z[S.NUM_STRANDED]), int(expected.sum())
     )
+
+
+@invariant("refuges", "No process is stranded while there is a refuge, and the trigger that moves it is on.")
+def check_refuges(view: View) -> str:
+    z = view.z
+    slots = view.queued[view.process[view.queued, P.IS_STRANDED] == 1]
+    rows = view.process[slots]
+    cores = rows[:, P.QUEUE_CORE]
+    able = np.tile(view.members(S.ONLINE_SET)[0], (slots.size, 1))
+    able[np.arange(slots.size), cores] = False
+    strict = rows[:, P.AFFINITY] == P.STRICT
+    able &= ~strict[:, None] | view.facts.masks[rows[:, P.MASK]][:, view.on]
+    failed = view.core[cores, C.CAUSE] == C.FAILURE
+    moves = np.where(failed, z[K.ON_FAILURE], z[K.ON_POWER])
+    moves = np.where(view.core_state[cores] == C.OFFLINE, moves, z[K.ON_AFFINITY]) == 1
+    return first_bad(able.any(axis=1) & moves, "stranded process", slot=slots, core=cores, strict=strict)
 
 
 @invariant("mask counts", "MASK_WAITING counts queued strict processes by mask, the first entry all others.")

@@ -19,7 +19,8 @@ def check_ranges(view: View) -> str:
     limits = [
         (P.STATE, P.READY, P.EDGE), (P.CLASS, 0, view.facts.classes.shape[0] - 1),
         (P.QUEUE_CORE, 0, view.num_cores - 1), (P.LAST_CORE, P.NONE, view.num_cores - 1),
-        (P.LEVEL, kinds[:, T.LEVEL], kinds[:, T.LEVEL]), (P.MASK, 0, view.facts.masks.shape[0] - 1),
+        (P.LEVEL, kinds[:, T.LEVEL], kinds[:, T.LEVEL]), (P.LOW, kinds[:, T.LOW], kinds[:, T.LOW]),
+        (P.SCALE_Q16, 1, 2**46), (P.MASK, 0, view.facts.masks.shape[0] - 1),
         (P.AFFINITY, P.NO_AFFINITY, P.DYNAMIC), (P.PREFERRED_CORE, P.NONE, view.num_hardware - 1),
         (P.HOME, P.NONE, int(view.z[S.NUM_NODES]) - 1), (P.OLD_HOME, 0, int(view.z[S.NUM_NODES]) - 1),
         (P.PLACE, P.NONE, view.num_hardware - 1), (P.REMAINING, 0, 2**41), (P.DEBT_NS, 0, 2**50),

@@ -8,6 +8,7 @@ from sim.spec.policy import PLACEMENTS_SPAWN, PLACEMENTS_WAKE
 from tests.analytic.machines import machine
 from tests.reference.scenarios import Scenario
 from tests.reference.traces import random_trace
+from tests.soak.erts_scenes import with_erts
 
 EVENT_NS = 5_000  # about what one event of a busy core takes
 MODES = ("static", "dynamic", "none", "hybrid")
@@ -325,4 +326,6 @@ def soak_scene(seed: int, index: int, events: int, entries: int = 500) -> Scenar
         binding=bound,
         timeline=timeline(rng, topology, schedulers, horizon_ns, entries),
     )
-    return replay_scene(rng, scene) if index % 10 == 9 else scene
+    if index % 10 == 9:
+        scene = replay_scene(rng, scene)
+    return with_erts(Random(f"soak {seed} {index} erts"), scene, schedulers)

@@ -4,6 +4,7 @@ import numpy as np
 
 from sim.layout import core as C
 from sim.layout import counter as N
+from sim.layout import erts as E
 from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
@@ -14,6 +15,7 @@ from tests.soak.registry import first_bad, invariant, unlike
 from tests.soak.view import View
 
 TOKEN = 1_000_000_000
+ERTS_END = E.MEASURE + 1  # columns of a run queue
 
 
 @invariant("created and completed", "Processes created less those completed are those that live more.")
@@ -136,6 +138,7 @@ def check_counters(view: View) -> str:
         (N.MAJORS, N.COLLECTIONS), (N.YOUNG_MOVES, N.COLLECTIONS), (N.OLD_MOVES, N.MAJORS),
         (N.LOST_MESSAGES, N.MESSAGES), (N.AWAY_NS, N.PREFERRED_NS), (N.WASTED_NS, N.IDLE_NS),
         (N.RETURNS, N.MIGRATIONS), (N.FAIRNESS_SQUARES, N.FAIRNESS_SUM),
+        (N.SCHEDULER_CHANGES, N.DISPATCHES), (N.COMPACTIONS, N.BALANCE_CALLS),
     ):  # fmt: skip
         scale = 2**8 if part == N.FAIRNESS_SQUARES else 1
         if z[part] > z[whole] * scale:
@@ -209,7 +212,8 @@ def check_core_time(view: View) -> str:
     z, passed = view.z, view.num_cores * (view.now - view.before.now_ns)
     idle = int(z[N.IDLE_NS]) - view.before.idle_ns
     spent = int((view.busy - view.before.busy).sum()) + idle
-    is_exact = z[K.WAKE_NS] == 0 and z[K.MOVES] == 0
+    latency_ns = z[K.WAKE_NS] + (z[K.SPIN_WAKE_NS] if view.is_erts else 0)
+    is_exact = latency_ns == 0 and z[K.MOVES] == 0
     if idle < 0 or spent > passed or (is_exact and spent != passed):
         return f"busy and idle {spent} (idle {idle}) of {passed}"
     return ""
@@ -258,7 +262,12 @@ def check_stray(view: View) -> str:
     for first, end in gaps:
         if z[first:end].any():
             return f"something between {first} and {end}"
-    if view.core[:, C.LIMIT_POSITION + 1 :].any() or view.hardware[:, H.ACTIVE_MW + 1 :].any():
+    behind = (
+        view.core[:, C.LIMIT_POSITION + 1 :],
+        view.hardware[:, H.ACTIVE_MW + 1 :],
+        view.erts[:, ERTS_END:],
+    )
+    if any(rest.any() for rest in behind):
         return "something behind the columns of a core"
     if (now != facts.parameters).any() or any(int(z[name]) != base for name, base in facts.bases.items()):
         return "a parameter or the base of a part has changed"

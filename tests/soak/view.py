@@ -8,6 +8,7 @@ import numpy as np
 from sim.arena import Arena
 from sim.layout import core as C
 from sim.layout import counter as N
+from sim.layout import erts as E
 from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
@@ -145,6 +146,7 @@ class Past:
     running: int
     carried_ns: int
     idle_ns: int
+    spun_ns: int
     events: int
     busy: np.ndarray
     hardware_busy: np.ndarray
@@ -157,6 +159,8 @@ class View:
     """A lane between two events.
 
     core, hardware, process : rows, int64; process has the slots that were ever used
+    erts : rows of the run queues, int64 (scheduler, erts.WIDTH); none unless the lane is_erts
+    online : schedulers online; suspended : which are not, bool (scheduler,)
     before : the last look, start : the one at the beginning of the measured time, both a Past
     """
 
@@ -177,6 +181,11 @@ class View:
         self.running = np.flatnonzero(self.core_state == C.RUNNING)
         self.on = self.core[:, C.HARDWARE]
         self.events = z[int(z[S.EVENTS]) :][: int(z[S.LEAVES])]
+        self.online = int(z[S.USED])
+        self.suspended = self.core[:, C.SUSPENDED] == 1
+        self.is_erts = bool(z[K.ERTS])
+        self.erts = self.array(S.ERTS_ROWS, self.num_cores * E.WIDTH if self.is_erts else 0)
+        self.erts = self.erts.reshape(-1, E.WIDTH)
 
     @cached_property
     def mail(self) -> list[list[int] | None]:
@@ -208,6 +217,19 @@ class View:
         """Busy time of each scheduler up to now."""
         spent = np.where(self.core_state == C.RUNNING, self.now - self.core[:, C.SEGMENT_NS], 0)
         return self.core[:, C.BUSY_NS] + spent
+
+    @cached_property
+    def spun_ns(self) -> int:
+        """Time that schedulers of an erts lane have spun, with what those that wait have spun so far."""
+        rows = self.erts[self.erts[:, E.WAITING] == 1]
+        since = np.minimum(self.now, rows[:, E.SPIN_UNTIL_NS]) - rows[:, E.WAIT_NS]
+        return int(self.z[N.SPIN_NS]) + int(np.maximum(0, since).sum())
+
+    @cached_property
+    def counts_done(self) -> np.ndarray:
+        """Entries that changed the schedulers online, up to now: (time, count) rows."""
+        rows = self.facts.rows[: self.facts.first[int(self.z[S.ENTRY])]]
+        return rows[rows[:, T.WHAT] == T.SCHEDULERS_ONLINE][:, [T.WHEN_NS, T.VALUE]]
 
     @cached_property
     def hardware_busy(self) -> np.ndarray:
@@ -273,6 +295,7 @@ class View:
             running=self.running.size,
             carried_ns=int((self.now - rows[:, C.SEGMENT_NS]).sum()),
             idle_ns=int(self.z[N.IDLE_NS]),
+            spun_ns=self.spun_ns,
             events=int(self.z[N.EVENTS]),
             busy=self.busy,
             hardware_busy=self.hardware_busy,

@@ -23,7 +23,7 @@ SIM_STANDS_ON = {"defusedxml", "llvmlite", "numba", "numpy", "scipy", "sim", "ya
 SIM_NEVER = {"random"}
 # Besides `sim` itself, the package whose exported names are for everybody: where machines come from.
 SIM_PUBLIC_PACKAGES = ("topology",)
-COMPILED = ("sim.kernels", "sim.policies", "sim.rng")
+COMPILED = ("sim.kernels", "sim.policies", "sim.rng", "pipeline.calibration.kernels")
 KERNELS_APART = ("sim.kernels", "sim.policies")
 
 

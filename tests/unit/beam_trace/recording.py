@@ -48,7 +48,7 @@ def write_recording(folder: Path, rows: Sequence[Row], **parts: object) -> Path:
     folder.mkdir(exist_ok=True)
     events = parts.get("events", events_table(rows, parts.get("heap", ())))
     events.write_parquet(folder / "events.parquet")
-    samples = {"t_ns": [0, WINDOW_NS], "window": ["B", "B"], "reductions": [0, 1000]}
+    samples = {"t_ns": [0, WINDOW_NS], "window": ["B", "B"], "reductions": [0, 1_000_000]}
     parts.get("samples", pl.DataFrame(samples)).write_parquet(folder / "samples.parquet")
     processes = {
         "when": ["start"],

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.beam_trace import describe, format_description, read_notes, read_replay, write_replay
-from sim.workload.replay import TraceError, replay_completes
-from tests.unit.beam_trace.recording import small_trace
+from sim.workload.replay import ReplayOp, TraceError, replay_completes
+from tests.unit.beam_trace.recording import small_trace, trace_of
 
 ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "conf" / "traces" / "mixed_s2.parquet"
@@ -27,6 +27,15 @@ def test_round_trip_keeps_everything(tmp_path):
     assert read_notes(path)["otp"] == "25"
     assert [p.name for p in path.parent.iterdir()] == ["t.parquet"]
     assert pl.read_parquet(path)["value"].to_list() == trace.value.tolist()
+
+
+def test_only_files_with_paces_say_version_2(tmp_path):
+    rows = [(0, ReplayOp.BEGIN, 2616, -1), (0, ReplayOp.PACE, 2500, -1), (0, ReplayOp.RUN, 100, -1)]
+    write_replay(trace_of(rows), tmp_path / "with")
+    write_replay(small_trace(), tmp_path / "without")
+    assert read_replay(tmp_path / "with").pace_ns().tolist() == [2.5]
+    versions = [read_notes(tmp_path / name)["version"] for name in ("with", "without")]
+    assert versions == ["2", "1"]
 
 
 def test_written_twice_the_bytes_are_the_same(tmp_path):
@@ -60,7 +69,7 @@ def rewrite(path, table=None, **changes):
     [
         ({"format": b"other"}, "format"),
         ({"format": None}, "format"),
-        ({"version": b"2"}, "version"),
+        ({"version": b"3"}, "version"),
         ({"name": None}, "name"),
         ({"name": b"a\nb"}, "name"),
         ({"name": b"x" * 2000}, "metadata"),

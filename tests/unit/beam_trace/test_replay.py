@@ -18,7 +18,7 @@ from sim.workload.replay import (
 )
 from tests.unit.beam_trace.recording import rows_of, small_trace, trace_of
 
-B, R, K, W, S, P, X = ReplayOp
+B, R, K, W, S, P, X, PACE = ReplayOp
 NEW = 2616
 
 
@@ -30,6 +30,12 @@ def test_small_trace_is_valid():
     assert len(rows_of(trace)) == 10
 
 
+def test_a_pace_holds_for_its_process_and_the_average_for_all_others():
+    trace = trace_of([(0, B, NEW, -1), (0, PACE, 2500, -1), (0, R, 100, -1), (1, B, NEW, -1)])
+    assert trace.pace_ns().tolist() == [2.5, trace.ns_per_reduction]
+    assert replay_completes(trace)
+
+
 def test_arrays_are_read_only():
     with pytest.raises(ValueError, match="read-only"):
         small_trace().value[0] = 1
@@ -38,7 +44,13 @@ def test_arrays_are_read_only():
 @pytest.mark.parametrize(
     ("rows", "word"),
     [
-        ([(0, 7, 0, -1)], "op, row 0"),
+        ([(0, 8, 0, -1)], "op, row 0"),
+        ([(0, PACE, 2000, -1)], "op, row 0"),
+        ([(0, B, NEW, -1), (0, R, 1, -1), (0, PACE, 2000, -1)], "PACE directly after BEGIN only"),
+        ([(0, B, NEW, -1), (0, PACE, 2000, -1), (0, PACE, 2000, -1)], "PACE directly after BEGIN only"),
+        ([(0, B, NEW, -1), (0, PACE, 0, -1)], "value, row 1"),
+        ([(0, B, NEW, -1), (0, PACE, 1_000_000_001, -1)], "value, row 1"),
+        ([(0, B, NEW, -1), (0, PACE, 2000, 0)], "peer, row 1"),
         ([(0, -1, 0, -1)], "op, row 0"),
         ([(1, B, NEW, -1)], "process, row 0"),
         ([(0, B, NEW, -1), (2, B, NEW, -1)], "process, row 1"),

@@ -1,11 +1,13 @@
 """Composing in this process, as the commands do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 from pipeline.compose import read_command, with_hydra
 from pipeline.grid import Study
+from pipeline.groupfile import GROUPS_OF_FILES
 from pipeline.study import make_study
 
 MakeStudy = Callable[..., Study]
@@ -20,3 +22,12 @@ def study_of() -> MakeStudy:
         return with_hydra(command, lambda: make_study(command))
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def forget_files() -> Iterator[None]:
+    """Files taken as options stay for the life of the process; each test forgets its own."""
+    yield
+    store = ConfigStore.instance().repo
+    for group in GROUPS_OF_FILES:
+        store.pop(group, None)

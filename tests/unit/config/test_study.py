@@ -11,7 +11,7 @@ import yaml
 import conf
 import sim
 from pipeline.axes import group_options
-from pipeline.build import check_together
+from pipeline.build import build_topology, check_together
 from pipeline.compose import GROUPS, compose, current_loader, read_command, with_hydra
 from pipeline.errors import ConfigError
 from pipeline.schema_errors import load_config
@@ -304,3 +304,17 @@ def test_config_composes_without_interpolations_left(study_of: MakeStudy) -> Non
     assert chosen["experiment"] == "default"
     assert not re.search(r"\$\{|\?\?\?", str(plain))
     assert "hydra" not in plain
+
+
+@pytest.mark.parametrize("machine", ["topology=two_core", "topology=sct topology.sct=L0-1c0-1"])
+def test_measured_latencies_lie_over_any_machine(tmp_path: Path, study_of: MakeStudy, machine: str) -> None:
+    table = tmp_path / "latency.csv"
+    table.write_text("0,77\n77,0\n")
+    words = ["experiment=none", *machine.split(), f"topology.latency_csv={table}"]
+    topology = build_topology(study_of(*words).points[0].config.topology)
+    assert topology.core_latency_ns is not None
+    assert topology.core_latency_ns[0, 1] == 77
+    other = tmp_path / "other.csv"
+    other.write_text("0,1,1\n1,0,1\n1,1,0\n")
+    with pytest.raises(ConfigError, match="topology.latency_csv"):
+        study_of(*words[:-1], f"topology.latency_csv={other}")

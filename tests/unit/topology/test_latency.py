@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from pipeline import topology as command
 from sim.topology import (
     DistanceClass,
     TopologyError,
     overlay_core_latency,
+    overlay_latency_matrix,
     read_latency_csv,
     topology_from_description,
     topology_from_hwloc,
@@ -133,3 +135,95 @@ def test_overlay_on_an_import():
     assert topology.line_latency_ns[DistanceClass.SAME_CLUSTER] == 40
     assert topology.core_latency_ns[0, 1] == 37
     assert topology.core_latency_ns[1, 0] == 53
+
+
+def machine_of(summary):
+    """A machine with the clusters, siblings and sockets that the summary of a table states."""
+    size = summary["pus"]
+    columns = {"cluster": [0] * size, "package": [0] * size, "node": [0] * size, "smt": list(range(size))}
+    for key, name in (("clusters", "cluster"), ("sockets", "package"), ("sockets", "node")):
+        for number, text in enumerate(summary[key]):
+            for cpu in expand(text):
+                columns[name][cpu] = number
+    if summary["smt"] == 2 and "8 P-cores" in summary["description"]:
+        columns["smt"] = [*(cpu // 2 for cpu in range(16)), *range(8, 16)]
+    elif summary["smt"] == 2:
+        columns["smt"] = [cpu % (size // 2) for cpu in range(size)]
+    nodes = len(summary["sockets"])
+    distance = [[10 if one == other else 21 for other in range(nodes)] for one in range(nodes)]
+    return topology_from_description(
+        {
+            "core_types": ["P"],
+            "cores": {"os_index": f"0-{size - 1}", **columns},
+            "nodes": {"os_index": f"0-{nodes - 1}" if nodes > 1 else "0", "distance": distance},
+        },
+        name="fitting",
+    )
+
+
+@needs_latencies
+@pytest.mark.parametrize("file", sorted(SUMMARY))
+def test_every_table_lies_over_a_machine_that_fits(file):
+    summary = SUMMARY[file]
+    topology = overlay_core_latency(machine_of(summary), LATENCIES / file)
+    matrix = topology.core_latency_ns
+    assert (np.diag(matrix) == 0).all()
+    assert (matrix[~np.eye(summary["pus"], dtype=bool)] > 0).all()
+    medians = summary["latency_ns"]
+    classes = topology.distance_class_matrix()
+    expected = {"smt": DistanceClass.SAME_CORE, "cross_socket": DistanceClass.OTHER_NODE}
+    for prefix, distance in expected.items():
+        for key in (key for key in medians if key.startswith(prefix)):
+            found = topology.line_latency_ns[distance]
+            assert medians[key]["p5"] - 1 <= found <= medians[key]["p95"] + 1, key
+    same = [entry for key, entry in medians.items() if key.startswith("same_cluster")]
+    found = topology.line_latency_ns[DistanceClass.SAME_CLUSTER]
+    assert min(entry["p5"] for entry in same) - 1 <= found <= max(entry["p95"] for entry in same) + 1
+    # A class's figure is the median of the pairs of that class.
+    of_class = matrix[(classes == DistanceClass.SAME_CLUSTER) & (matrix > 0)]
+    assert abs(float(np.median(of_class)) - found) <= 1
+
+
+@pytest.mark.parametrize(
+    ("matrix", "where"),
+    [
+        (np.full((3, 3), 20.0), r"shape \(3, 3\)"),
+        (np.full((4, 3), 20.0), r"shape \(4, 3\)"),
+        (np.where(np.arange(16).reshape(4, 4) == 6, -5.0, 20.0), r"\(1, 2\)"),
+        (np.where(np.arange(16).reshape(4, 4) == 8, np.inf, 20.0), r"\(2, 0\)"),
+    ],
+)
+def test_bad_matrices_are_refused(matrix, where):
+    with pytest.raises(TopologyError, match=where):
+        overlay_latency_matrix(FOUR, matrix)
+
+
+@needs_latencies
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("apple_m1_pro", "apple-m1-pro-10c"),
+        ("desktop_i9_12900k", "intel-i9-12900k"),
+        ("xeon_8375c_2s", "intel-xeon-8375c-2s"),
+        ("graviton3", "aws-graviton3"),
+        ("altra_q80", "ampere-altra-q80-30"),
+    ],
+)
+def test_command_lays_a_table_over_any_machine(name, file, tmp_path, capsys):
+    out = tmp_path / "machine.yaml"
+    table = f"latency_csv={LATENCIES / file}.csv"
+    assert command.main(["export", f"topology={name}", table, f"out={out}"]) == 0
+    assert command.main(["show", str(out)]) == 0
+    assert "measured" in capsys.readouterr().out
+    # The same by importing the file that was written, over which the table lies again.
+    again = tmp_path / "again.yaml"
+    assert command.main(["import", str(out), table, f"out={again}"]) == 0
+    assert again.read_text().splitlines()[1:] == out.read_text().splitlines()[1:]
+
+
+def test_command_refuses_a_table_of_another_machine(tmp_path, capsys):
+    out = tmp_path / "machine.yaml"
+    table = write(tmp_path, "1,2\n3,4\n")
+    assert command.main(["export", "topology=apple_m1_pro", f"latency_csv={table}", f"out={out}"]) == 2
+    assert "10 rows, one a core of apple_m1_pro" in capsys.readouterr().err
+    assert not out.exists()

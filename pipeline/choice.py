@@ -1,0 +1,137 @@
+"""Choosing a point by one metric, and an honest estimate of what it gains.
+
+The best of a hundred settings looks better than it is: the one that noise favoured most wins. So the point
+is chosen on every other replicate, and its gain over the baseline is estimated on the others, which had no
+part in the choice. Both halves compare within a replicate (common random numbers: the same work under every
+setting).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+CONFIDENCE = 0.95
+# Two pairs in each half are the least that give an interval.
+REPLICATES_MIN = 4
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A mean paired change against the baseline as a share of its mean, more is better, with its interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What came out of it.
+
+    row     : the point to take: the best one, or the baseline where nothing beats it for sure
+    best    : the point that looked best on the replicates chosen by
+    verdict : key of `recommend.RULES`: better, noise, default (the baseline looked best itself), or few
+    gain    : the best point's, on the replicates left; None for `few` and `default`
+    kept    : the same of the metric that may not get worse; None without one
+    chosen_by, estimated_by : number of replicates of each half
+    tried   : points compared with the baseline
+    """
+
+    row: int
+    best: int
+    verdict: str
+    gain: Change | None
+    kept: Change | None
+    chosen_by: int
+    estimated_by: int
+    tried: int
+
+
+def choose(
+    gains: FloatArray,
+    kept: FloatArray | None,
+    baseline: int,
+    changes: NDArray[np.int64],
+    tolerance: float,
+) -> Choice:
+    """Choose a point and estimate its gain.
+
+    On the first half (replicates 0, 2, ..) the points whose `kept` is not worse than the baseline's by more
+    than the tolerance compete; of those that noise does not tell from the best (95 % interval of the paired
+    difference) the one with the fewest changed settings is taken. On the second half it must gain: the whole
+    interval above 0, and `kept` still within the tolerance. Otherwise the baseline stays.
+
+    Parameters
+    ----------
+    gains    : float64 (replicate, point), the metric with its sign such that more is better; NaN = no result
+    kept     : likewise, the metric that may not get worse; None = no such condition
+    baseline : column of the baseline
+    changes  : int64 (point,), settings that differ from the baseline's
+    """
+    usable = np.asarray(~np.isnan(gains).any(axis=0))
+    if kept is not None:
+        usable &= ~np.isnan(kept).any(axis=0)
+    first, second = np.arange(0, len(gains), 2), np.arange(1, len(gains), 2)
+    tried = int(usable.sum()) - 1
+    sizes = (len(first), len(second), tried)
+    if len(gains) < REPLICATES_MIN or not usable[baseline] or tried < 1:
+        return Choice(baseline, baseline, "few", None, None, *sizes)
+    allowed = usable.copy()
+    if kept is not None:
+        change = relative(kept[first] - kept[first][:, [baseline]], kept[first][:, baseline])
+        allowed &= change >= -tolerance
+    allowed[baseline] = True
+    best = simplest_best(gains[first], allowed, baseline, changes)
+    if best == baseline:
+        return Choice(baseline, baseline, "default", None, None, *sizes)
+    gain = change_of(gains[second], best, baseline)
+    keeps = None if kept is None else change_of(kept[second], best, baseline)
+    is_better = gain.low > 0 and (keeps is None or keeps.mean >= -tolerance)
+    row, verdict = (best, "better") if is_better else (baseline, "noise")
+    return Choice(row, best, verdict, gain, keeps, *sizes)
+
+
+def relative(difference: FloatArray, base: FloatArray) -> FloatArray:
+    """Mean differences (point,) as shares of the baseline's mean."""
+    scale = abs(float(base.mean())) or 1.0
+    return np.asarray(difference.mean(axis=0) / scale)
+
+
+def simplest_best(
+    gains: FloatArray, allowed: NDArray[np.bool_], baseline: int, changes: NDArray[np.int64]
+) -> int:
+    """Of the allowed points that noise does not tell from the best, the one with the fewest changes.
+
+    The baseline is taken only where it is the best itself: whether the others beat it is what the second
+    half is for.
+    """
+    means = np.where(allowed, gains.mean(axis=0), -np.inf)
+    top = int(np.argmax(means))
+    if means[top] <= means[baseline]:
+        return baseline
+    behind = gains[:, [top]] - gains
+    rivals = allowed & (behind.mean(axis=0) <= half_interval(behind))
+    rivals[baseline] = False
+    places = np.flatnonzero(rivals)
+    order = np.lexsort((places, -means[places], changes[places]))
+    return int(places[order[0]])
+
+
+def half_interval(pairs: FloatArray) -> Any:
+    """Half the width of the Student-t interval of the mean over the first axis."""
+    quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(pairs) - 1))
+    return quantile * pairs.std(axis=0, ddof=1) / math.sqrt(len(pairs))
+
+
+def change_of(values: FloatArray, point: int, baseline: int) -> Change:
+    """Paired change of a point against the baseline, with its Student-t interval."""
+    scale = abs(float(values[:, baseline].mean())) or 1.0
+    pairs = (values[:, point] - values[:, baseline]) / scale
+    mean = float(pairs.mean())
+    half = float(half_interval(pairs))
+    return Change(mean, mean - half, mean + half)

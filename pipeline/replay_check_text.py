@@ -1,0 +1,91 @@
+"""A check of the replay as a table for people, as JSON, and as a Markdown table for the documentation."""
+
+import json
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.replay_check import Checked, Row
+
+TITLES = {
+    "migrations_per_1000_slices": "migrations per 1000 slices",
+    "migrations_per_s": "migrations per s",
+    "switches_per_s": "context switches per s",
+}
+COLOURS = {"right": "green", "wrong": "red", "shown": ""}
+
+
+def title(metric: str) -> str:
+    """A figure's name with its unit."""
+    if metric in TITLES:
+        return TITLES[metric]
+    head, _, tail = metric.rpartition("_")
+    if metric.startswith("busy_share"):
+        return "busy share, mean" if tail == "mean" else f"busy share, scheduler {tail}"
+    if metric.startswith("run_queue_mean"):
+        return f"run queue, mean, scheduler {tail}"
+    names = {"slice_us": "slice, us", "gap_us": "gap, us", "wake_to_run_us": "wake-up to run, us"}
+    return f"{names[head]}, {tail}" if head in names else metric.replace("_", " ")
+
+
+def number(value: float | None) -> str:
+    """A figure with three significant digits."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def band(row: Row) -> str:
+    """The allowed band of a figure."""
+    return "" if row.low is None else f"{number(row.low)} .. {number(row.high)}"
+
+
+def heading(checked: Checked) -> str:
+    """What was recorded, in a line."""
+    slowed = "unknown" if checked.slowdown != checked.slowdown else f"{checked.slowdown:.0%}"
+    spread = f"; band of migrations from {checked.repeats} repeats" if checked.repeats else ""
+    return f"{checked.trace}: {checked.window_s:.2f} s, {checked.flags}; slowed by tracing: {slowed}{spread}"
+
+
+def print_checks(checks: Sequence[Checked], console: Console) -> None:
+    """Print a table for each recording, and how many figures are within their bands."""
+    for checked in checks:
+        table = Table(title=heading(checked), title_justify="left", title_style="bold")
+        for column in ("figure", "recorded", "simulated", "ratio", "allowed", "verdict"):
+            table.add_column(column, justify="left" if column in ("figure", "verdict") else "right")
+        for row in checked.rows:
+            cells = (title(row.metric), number(row.recorded), number(row.simulated), number(row.ratio))
+            table.add_row(*cells, band(row), row.verdict, style=COLOURS[row.verdict])
+        console.print(table)
+    console.print(verdict_line(checks))
+
+
+def verdict_line(checks: Sequence[Checked]) -> str:
+    """How many of the figures with a band are within it."""
+    judged = [row for checked in checks for row in checked.rows if row.verdict != "shown"]
+    right = sum(row.verdict == "right" for row in judged)
+    return f"{right} of {len(judged)} figures with a band are within it."
+
+
+def checks_json(checks: Sequence[Checked]) -> str:
+    """All of it for machines."""
+    return json.dumps([checked.as_json() for checked in checks], indent=1, allow_nan=False)
+
+
+def checks_markdown(checks: Sequence[Checked]) -> str:
+    """One table over all recordings, a line each figure; wrong ones in bold."""
+    lines = [
+        "| recording | figure | recorded | simulated | ratio | allowed | verdict |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for checked in checks:
+        for row in checked.rows:
+            verdict = "**wrong**" if row.verdict == "wrong" else row.verdict
+            figures = [number(row.recorded), number(row.simulated), number(row.ratio)]
+            lines.append(
+                f"| {' | '.join([checked.trace, title(row.metric), *figures, band(row), verdict])} |"
+            )
+    lines += ["", verdict_line(checks), "", "Recorded and replayed with:", ""]
+    lines += [f"- {heading(checked)}" for checked in checks]
+    return "\n".join(lines) + "\n"

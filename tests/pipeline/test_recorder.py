@@ -1,0 +1,478 @@
+"""Recording real Erlang nodes: what is written, what it costs in safety, and what is refused."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.beam_trace import import_trace, read_beam_trace
+from pipeline.recorder import library, options
+from pipeline.trace import main
+from tests.tidy.source import ROOT
+
+ERL = shutil.which("erl")
+pytestmark = [
+    pytest.mark.skipif(ERL is None, reason="no erl on PATH (Debian: erlang-base)"),
+    pytest.mark.xdist_group("recorder"),
+]
+COOKIE = "a_cookie_for_the_tests"
+MODULES = ("coreshift_recorder", "coreshift_tracer")
+WAIT_S = 120.0
+
+# Writes what it is: its pid, whether anything is traced, and which modules of the recorder it holds.
+SUBJECT = """
+-module(subject).
+-export([go/0]).
+go() ->
+    [spawn(fun() -> spin(0) end) || os:getenv("SUBJECT_CALM") =:= false, _ <- [1, 2]],
+    Pong = spawn(fun pong/0),
+    register(pong, Pong),
+    spawn(fun() -> ping(Pong) end),
+    spawn(fun spawner/0),
+    case os:getenv("SUBJECT_TRACER") of
+        false -> ok;
+        _ ->
+            Tracer = spawn(fun() -> register(my_tracer, self()), receive stop -> ok end end),
+            timer:sleep(50),
+            erlang:trace(Pong, true, [send, {tracer, Tracer}])
+    end,
+    state(0).
+spin(N) -> spin((N * 31 + 7) rem 1000003).
+pong() -> receive {P, N} -> P ! N, pong() end.
+ping(P) -> P ! {self(), 1}, receive 1 -> ok end, timer:sleep(1), ping(P).
+spawner() ->
+    [spawn(fun() -> lists:sum(lists:seq(1, 2000)) end) || _ <- [1, 2, 3, 4, 5]],
+    timer:sleep(5),
+    spawner().
+state(N) ->
+    {flags, Flags} = erlang:trace_info(new_processes, flags),
+    Tracees = length([P || P <- processes(), {flags, [_ | _]} <- [catch erlang:trace_info(P, flags)]]),
+    Modules = [M || M <- [coreshift_recorder, coreshift_tracer], erlang:module_loaded(M)],
+    IsProfiled = erlang:system_profile() =/= undefined,
+    Line = io_lib:format("~p ~p ~p ~p ~p ~p",
+        [N, length(Flags), Tracees, length(Modules), IsProfiled, length(nodes(hidden))]),
+    File = os:getenv("SUBJECT_STATE"),
+    ok = file:write_file(File ++ ".new", Line),
+    ok = file:rename(File ++ ".new", File),
+    timer:sleep(20),
+    state(N + 1).
+"""
+CLEAN = ["0", "0", "0", "false", "0"]
+
+
+def has_nif_tools() -> bool:
+    if ERL is None:
+        return False
+    root = subprocess.run(
+        [ERL, "-noshell", "-boot", "no_dot_erlang", "-eval", "io:put_chars(code:root_dir()), halt()."],
+        capture_output=True, text=True, timeout=60, check=False,
+    ).stdout  # fmt: skip
+    try:
+        library.find_headers(root, "none")
+        library.find_compiler()
+    except library.NoLibraryError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def nif_tools() -> None:
+    if not has_nif_tools():
+        pytest.skip("no C compiler, or no erl_nif.h (Debian: gcc and erlang-dev)")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, what: str) -> None:
+    until = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < until, f"never: {what}"
+        time.sleep(0.02)
+
+
+class Node:
+    """A node on a port of its own, in no epmd, with a home of its own."""
+
+    def __init__(self, folder: Path, extra: dict[str, str] | None = None) -> None:
+        self.port = free_port()
+        self.name = "subject@127.0.0.1"
+        self.state_file = folder / "state"
+        home = folder / "home"
+        home.mkdir(exist_ok=True)
+        cookie = home / ".erlang.cookie"
+        if not cookie.exists():
+            cookie.write_text(COOKIE)
+            cookie.chmod(0o400)
+        command = [ERL, "-noinput", "-name", self.name, "-start_epmd", "false", "+S", "2:2"]
+        command += ["-erl_epmd_port", str(self.port), "-kernel", "erl_epmd_node_listen_port", str(self.port)]
+        command += ["-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-pa", str(folder)]
+        command += ["-kernel", "logger_level", "emergency", "-s", "subject", "go"]
+        own = {"HOME": str(home), "SUBJECT_STATE": str(self.state_file), "ERL_CRASH_DUMP_SECONDS": "0"}
+        self.process = subprocess.Popen(command, env={**os.environ, **own, **(extra or {})}, cwd=folder)
+
+    def state(self) -> list[str]:
+        """Count of the line, flags of new processes, tracees, modules, profiling, hidden nodes."""
+        return self.state_file.read_text().split()
+
+    def wait(self) -> "Node":
+        wait_until(lambda: self.state_file.exists() or self.process.poll() is not None, "the node runs")
+        return self
+
+    def wait_clean(self) -> None:
+        """Wait for a line that was begun from now on and shows nothing left."""
+        now = int(self.state()[0])
+        wait_until(lambda: int(self.state()[0]) > now + 1 and self.state()[1:] == CLEAN, "nothing is left")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def ebin(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("subject")
+    (folder / "subject.erl").write_text(SUBJECT)
+    subprocess.run(["erlc", "subject.erl"], cwd=folder, check=True, timeout=60)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def node(ebin):
+    node = Node(ebin).wait()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def own_node(ebin, tmp_path):
+    shutil.copy(ebin / "subject.beam", tmp_path)
+    node = Node(tmp_path, {"SUBJECT_CALM": "yes"}).wait()
+    yield node
+    node.stop()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick(tmp_path_factory):
+    """Short windows, and neither the user's cookie nor the user's epmd."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(options, "UNTRACED_SECONDS_MIN", 0.2)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("ERL_EPMD_PORT", str(free_port()))
+        patch.delenv(options.COOKIE_VARIABLE, raising=False)
+        yield
+
+
+@pytest.fixture(scope="module", params=["nif", "dbg"])
+def recorded(request, node, tmp_path_factory) -> tuple[str, Path, str]:
+    """One recording in each mode: the mode, the folder, and what was printed."""
+    if request.param == "nif":
+        request.getfixturevalue("nif_tools")
+    out, printed = tmp_path_factory.mktemp("recorded") / "trace", io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        assert main(words(node, out, "seconds=0.6", f"mode={request.param}")) == 0
+    return request.param, out, printed.getvalue()
+
+
+def words(node: Node, out: Path, *more: str) -> list[str]:
+    return ["record", "--", node.name, f"port={node.port}", f"cookie={COOKIE}", f"out={out}", *more]
+
+
+def refused(capsys, *command: str) -> str:
+    """Run a command that must fail with one message, and return it."""
+    assert main(["record", *command]) == 2
+    told = capsys.readouterr().err
+    lines = [line for line in told.splitlines() if line.startswith("coreshift: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in told
+    return told[told.index("coreshift: ") :]
+
+
+def check_recording(folder: Path, mode: str) -> dict:
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["recorder"] == mode
+    assert {path.name for path in folder.iterdir()} == {
+        "README.md", "events.parquet", "samples.parquet", "procs.parquet", "summary.json",
+    }  # fmt: skip
+    events = pl.read_parquet(folder / "events.parquet")
+    names = set(events["event"].cast(pl.String))
+    assert {"in", "out", "spawn", "spawned", "exit", "out_exited", "send", "gc_minor_start"} <= names
+    # The two loops keep both schedulers busy, so that each slice of them ends by preemption.
+    busy = read_beam_trace(folder)
+    assert busy.schedulers == 2
+    assert summary["windows"]["B"]["busy_share"] > 0.9
+    seen = events.filter(pl.col("mfa").cast(pl.String) == "subject:spin/1")["pid"].unique()
+    assert seen.len() == 2
+    # Trace and counter are read a moment apart at the edges: at most a few slices of hundreds.
+    agreement = summary["agreement"]
+    assert agreement["context_switches"] > 20
+    assert (
+        abs(agreement["slices_in_events"] - agreement["context_switches"])
+        <= 0.05 * agreement["context_switches"] + 5
+    )
+    return summary
+
+
+def test_a_node_is_recorded_and_imported(recorded, node, tmp_path):
+    mode, out, printed = recorded
+    assert "slowdown while traced" in printed
+    assert COOKIE not in printed
+    summary = check_recording(out, mode)
+    assert summary["overhead"]["reductions_per_s"]["slowdown_share"] is not None
+    assert summary["system"]["scheduler_bind_type"] == "unbound"
+    assert "2:2" in summary["system"]["cmdline"] or sys.platform != "linux"
+    imported = import_trace(out, tmp_path / "trace.parquet")
+    assert imported.trace.schedulers == 2
+    assert imported.trace.edge_count > 0  # the messages of the two that play ping-pong
+    node.wait_clean()
+
+
+def test_what_the_import_reads(recorded):
+    trace = read_beam_trace(recorded[1])
+    assert trace.t_ns.dtype == np.int64
+    assert trace.window_ns >= 600_000_000
+    assert len(trace.recorder_pids) == 3
+    assert trace.has_sends
+    assert not np.isnan(trace.slowdown)
+
+
+def test_messages_and_spawns_come_in_pairs(recorded):
+    out = recorded[1]
+    events = pl.read_parquet(out / "events.parquet").with_columns(pl.col("event", "mfa").cast(pl.String))
+    inside = events.filter(pl.col("t_ns") > 0)
+    spawn, spawned = (inside.filter(pl.col("event") == name) for name in ("spawn", "spawned"))
+    assert spawn.height > 5
+    # Each is told twice, by the parent and by the child; the last may be cut off.
+    assert abs(spawn.height - spawned.height) <= 2
+    pairs = set(zip(spawn["pid"], spawn["peer"], strict=True))
+    told = set(zip(spawned["peer"], spawned["pid"], strict=True))
+    assert len(pairs ^ told) <= 2
+    pong = pl.read_parquet(out / "procs.parquet").filter(pl.col("registered_name") == "pong")["pid"][0]
+    sends = inside.filter((pl.col("event") == "send") & (pl.col("peer") == pong))
+    answers = inside.filter((pl.col("event") == "send") & (pl.col("pid") == pong))
+    assert sends.height > 5
+    assert abs(sends.height - answers.height) <= 1
+    assert inside.filter(pl.col("event") == "gc_minor_start")["heap_words"].min() > 0
+    assert inside.filter(pl.col("event") == "exit")["mfa"].unique().to_list() == ["normal"]
+
+
+def test_samples_cover_all_windows(recorded):
+    samples = pl.read_parquet(recorded[1] / "samples.parquet")
+    assert samples["window"].unique(maintain_order=True).to_list() == ["A", "B", "C"]
+    assert samples["t_ns"].is_sorted()
+    wanted = {"run_queue_1", "active_tasks_2", "run_queue_dirty_cpu", "run_queue_dirty_io"}
+    assert wanted <= set(samples.columns)
+
+
+@pytest.mark.parametrize("mode", ["nif", "dbg"])
+def test_the_limit_of_events_ends_the_recording(node, tmp_path, capsys, mode, request):
+    if mode == "nif":
+        request.getfixturevalue("nif_tools")
+    out = tmp_path / "limit.parquet"
+    assert main(words(node, out, "seconds=1", "max_events=1000", f"mode={mode}")) == 0
+    printed = capsys.readouterr().out
+    assert "stopped early: max_events" in printed
+    assert out.is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["limit.parquet"]
+    node.wait_clean()
+
+
+def test_a_program_is_started_recorded_and_ended(ebin, tmp_path, monkeypatch):
+    state = tmp_path / "state"
+    monkeypatch.setenv("SUBJECT_STATE", str(state))
+    program = [ERL, "-noinput", "+S", "2:2", "-pa", str(ebin), "-s", "subject", "go"]
+    out = tmp_path / "trace"
+    chosen = ["seconds=0.3", "after=0.2", f"out={out}", "mode=dbg", "max_events=100000"]
+    assert main(["record", *chosen, "--", *program]) == 0
+    check_recording(out, "dbg")
+    # It has ended: nobody writes its state any more.
+    state.unlink(missing_ok=True)
+    time.sleep(0.2)
+    assert not state.exists()
+
+
+def test_a_program_that_ends_is_told(tmp_path, capsys):
+    told = refused(capsys, f"out={tmp_path / 'trace'}", "--", ERL, "-noinput", "-eval", "halt(3).")
+    assert "the program ended (exit code 3)" in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_compiler_it_falls_back_and_says_so(node, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    out = tmp_path / "trace"
+    assert main(words(node, out, "seconds=0.1")) == 0
+    assert "no C compiler (no-such-compiler)" in capsys.readouterr().out
+    assert json.loads((out / "summary.json").read_text())["recorder"] == "dbg"
+    told = refused(capsys, *words(node, tmp_path / "other", "mode=nif")[1:])
+    assert "the tracer cannot be loaded: no C compiler" in told
+    assert not (tmp_path / "other").exists()
+    node.wait_clean()
+
+
+def test_a_library_that_the_node_cannot_load_is_no_end(node, tmp_path, monkeypatch, nif_tools):
+    source = tmp_path / "empty.c"
+    source.write_text("int nothing;")
+    monkeypatch.setattr(library, "SOURCE", source)
+    out = tmp_path / "trace"
+    assert main(words(node, out, "seconds=0.1")) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["recorder"] == "dbg"
+    assert "Failed to find library init function" in summary["recorder_note"]
+    node.wait_clean()
+
+
+@contextlib.contextmanager
+def script_at_work(node: Node, out: Path, *more: str):
+    """Run the recorder as a program of its own; it is there once the node is traced."""
+    command = [sys.executable, "-m", "pipeline.trace", "record", node.name, f"port={node.port}", "seconds=3"]
+    environment = {**os.environ, options.COOKIE_VARIABLE: COOKIE, "NUMBA_DISABLE_JIT": "1"}
+    script = subprocess.Popen(
+        [*command, f"out={out}", *more], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_until(lambda: int(node.state()[1]) > 0 or script.poll() is not None, "tracing begins")
+        assert script.poll() is None, script.stderr.read()
+        yield script
+    finally:
+        script.kill()
+        script.wait()
+        script.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("mode", "number"), [("auto", signal.SIGKILL), ("dbg", signal.SIGKILL), ("auto", signal.SIGINT)]
+)
+def test_nothing_is_left_in_the_node_when_the_recorder_goes(own_node, tmp_path, mode, number):
+    with script_at_work(own_node, tmp_path / "trace", f"mode={mode}") as script:
+        processes = Path("/proc") / str(script.pid)
+        if processes.exists():
+            children = (processes / "task" / str(script.pid) / "children").read_text().split()
+            assert children
+            commands = [Path("/proc") / pid / "cmdline" for pid in [str(script.pid), *children]]
+            assert COOKIE not in "".join(path.read_text() for path in commands)
+        script.send_signal(number)
+        own_node.wait_clean()
+        assert script.wait(WAIT_S) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_node_that_ends_meanwhile_is_told(own_node, tmp_path):
+    with script_at_work(own_node, tmp_path / "trace", "mode=dbg") as script:
+        own_node.stop()
+        assert script.wait(WAIT_S) == 2
+        told = script.stderr.read()
+    assert "subject@127.0.0.1: the node ended" in told
+    assert "Traceback" not in told
+    assert not (tmp_path / "trace").exists()
+
+
+def test_another_tracer_is_named_and_left_alone(ebin, tmp_path, capsys):
+    shutil.copy(ebin / "subject.beam", tmp_path)
+    node = Node(tmp_path, {"SUBJECT_TRACER": "yes", "SUBJECT_CALM": "yes"}).wait()
+    try:
+        wait_until(lambda: node.state()[2] == "1", "the other tracer works")
+        told = refused(capsys, *words(node, tmp_path / "trace", "mode=dbg")[1:])
+        assert "is traced already, by {my_tracer,<0." in told
+        wait_until(lambda: node.state()[1:4] == ["0", "1", "0"], "only the other tracer is left")
+    finally:
+        node.stop()
+
+
+def test_the_wrong_cookie(node, tmp_path, capsys):
+    told = refused(capsys, node.name, f"port={node.port}", "cookie=another", f"out={tmp_path / 'trace'}")
+    assert "refuses the connection" in told
+    assert "cookie" in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cookie_from_a_file(node, tmp_path):
+    file = tmp_path / "cookie"
+    file.write_text(f"{COOKIE}\n")
+    out = tmp_path / "trace"
+    command = ["record", node.name, f"port={node.port}", f"cookie=@{file}", f"out={out}", "seconds=0.1"]
+    assert main([*command, "mode=dbg", "messages=false", "gc=false"]) == 0
+    names = set(pl.read_parquet(out / "events.parquet")["event"].cast(pl.String))
+    assert "in" in names
+    assert not {name for name in names if name == "send" or name.startswith("gc_")}
+
+
+def test_a_node_that_is_not_there(tmp_path, capsys):
+    out = f"out={tmp_path / 'trace'}"
+    assert "does not answer" in refused(capsys, "nobody@127.0.0.1", f"port={free_port()}", out)
+    assert "no epmd answers on 127.0.0.1" in refused(capsys, "nobody@127.0.0.1", out)
+    told = refused(capsys, "nobody@no-such-host.invalid", out)
+    assert "no host is called no-such-host.invalid" in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_epmd_does_not_know(tmp_path, capsys, monkeypatch):
+    epmd = shutil.which("epmd") or pytest.skip("no epmd on PATH")
+    port = free_port()
+    monkeypatch.setenv("ERL_EPMD_PORT", str(port))
+    server = subprocess.Popen([epmd, "-port", str(port), "-address", "127.0.0.1"])
+    try:
+        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, "epmd listens")
+        told = refused(capsys, "nobody@127.0.0.1", f"out={tmp_path / 'trace'}")
+        assert "epmd on 127.0.0.1 knows no such node" in told
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_without_erl(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "erl: not found on PATH" in refused(capsys, "a@b", f"out={tmp_path / 'trace'}")
+
+
+def test_an_output_that_cannot_be(node, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "trace"
+    assert "cannot be written: Not a directory" in refused(capsys, *words(node, out)[1:])
+    (tmp_path / "there").mkdir()
+    assert "exists already" in refused(capsys, *words(node, tmp_path / "there")[1:])
+    node.wait_clean()
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ([], "record takes one node"),
+        (["--"], "record takes one node"),
+        (["nobody"], "nobody: not the name of a node"),
+        (["a@b", "c@d"], "record takes one node"),
+        (["a@b", "seconds=0.05"], "seconds = '0.05': must be a number from 0.1 to 60"),
+        (["a@b", "seconds=61"], "must be a number from 0.1 to 60"),
+        (["a@b", "seconds=nan"], "must be a number from 0.1 to 60"),
+        (["a@b", "mode=nfi"], "did you mean nif?"),
+        (["a@b", "max_events=10"], "from 1000 to 20000000"),
+        (["a@b", "max_events=1e6"], "from 1000 to 20000000"),
+        (["a@b", "port=0"], "from 1 to 65535"),
+        (["a@b", "messages=yes"], "must be one of true, false"),
+        (["a@b", "second=2"], "did you mean seconds?"),
+        (["a@b", "cookie=@/no/such/file"], "cookie file /no/such/file: No such file"),
+        (["a@b", "cookie=" + "x" * 256], "cookie: must be 1 to 255 printable characters"),
+        (["a b@c"], "not the name of a node"),
+        (["seconds=1", "x", "--", "erl"], "options stand before `--`"),
+        (["--", "erl", "-sname", "me"], "gets its name from here"),
+        (["cookie=c", "--", "erl"], "cookie: only for a node that runs already"),
+        (["--", "/no/such/program"], "/no/such/program: cannot be started: No such file"),
+    ],
+)
+def test_bad_input(capsys, command, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert told in refused(capsys, *command)
+    assert not list(tmp_path.iterdir())
