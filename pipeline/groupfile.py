@@ -47,7 +47,7 @@ def store_file(group: str, word: str) -> str:
         return word
     if not path.is_file():
         raise ConfigError(group, word, "is no file", f"give a path, or an option as in conf/{group}")
-    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in path.stem)
+    name = file_name(group, path)
     node: Mapping[str, Any]
     if path.suffix == ".xml":
         node = {"kind": "hwloc", "path": str(path.resolve())}
@@ -55,11 +55,15 @@ def store_file(group: str, word: str) -> str:
         node = {"kind": "replay", "trace": str(path.resolve())}
     else:
         node = read_mapping(group, path)
-    if (CONF / group / f"{name}.yaml").exists():
-        # Hydra would take a stored node of the same name for the schema of that option.
-        name = f"{name}_file"
     ConfigStore.instance().store(group=group, name=name, node=dict(node))
     return name
+
+
+def file_name(group: str, path: Path) -> str:
+    """The option's name that a file is stored under."""
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in path.stem)
+    # Hydra would take a stored node of the same name for the schema of that option.
+    return f"{name}_file" if (CONF / group / f"{name}.yaml").exists() else name
 
 
 def read_mapping(group: str, path: Path) -> dict[str, Any]:

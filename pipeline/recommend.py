@@ -5,6 +5,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipeline.choice import Choice, choose
 from pipeline.choice_text import choice_sentence, flags_text
 from pipeline.erl_flags import FIELDS, PREFIX, erts_of, flag_line
 from pipeline.front import FrontCertainty, Knee, bootstrap_front, find_knee, pareto_mask, rank_rows
+from pipeline.groupfile import SUFFIXES, file_name
 from pipeline.worker import COMPLETED
 
 TAIL_METRIC = "slowdown_p99"
@@ -367,7 +369,7 @@ def overrides_of(run: RunTables, row: Mapping[str, Any]) -> list[str]:
     swept number that the point has."""
     keys = [k for k in ("topology", "workload", "policy") if row.get(k) is not None]
     keys += [axis for axis in run.axes if axis not in keys and has_value(axis, row[axis])]
-    own = [f"{key}={plain(row[key])}" for key in keys]
+    own = [f"{key}={as_given(run, key, plain(row[key]))}" for key in keys]
     return [*(word for word in study_words(run) if word.partition("=")[0] not in keys), *own]
 
 
@@ -389,6 +391,15 @@ def command_words(run: RunTables) -> list[str]:
     """The words of the study's command that set something."""
     command = run.manifest.get("command")
     return [str(w) for w in command if "=" in str(w)] if isinstance(command, list) else []
+
+
+def as_given(run: RunTables, key: str, name: str) -> str:
+    """A group's member as the study's command named it: tables show the name that a file is stored under."""
+    for word in command_words(run):
+        for value in word.partition("=")[2].split(",") if word_key(word) == key else ():
+            if Path(value).suffix in SUFFIXES and file_name(key, Path(value)) == name:
+                return value
+    return name
 
 
 def word_key(word: str) -> str:

@@ -1,4 +1,4 @@
-"""A check of the replay as a table for people, as JSON, and as a Markdown table for the documentation."""
+"""A check of the replay as a table for people, as JSON, and as Markdown for sim/REPLAY.md."""
 
 import json
 from collections.abc import Sequence
@@ -13,6 +13,8 @@ TITLES = {
     "migrations_per_s": "migrations per s",
     "switches_per_s": "context switches per s",
 }
+PER_SCHEDULER = {"busy_share": "busy share", "run_queue_mean": "run queue, mean"}
+BEGIN, END = "<!-- table of the check -->", "<!-- end of the table -->"
 COLOURS = {"right": "green", "wrong": "red", "shown": ""}
 
 
@@ -74,18 +76,38 @@ def checks_json(checks: Sequence[Checked]) -> str:
 
 
 def checks_markdown(checks: Sequence[Checked]) -> str:
-    """One table over all recordings, a line each figure; wrong ones in bold."""
+    """A line each recording: recorded / simulated of each figure, in bold where it leaves its band."""
+    metrics = list(dict.fromkeys(row.metric for checked in checks for row in checked.rows))
+    metrics = [metric for metric in metrics if not metric[-1].isdigit() or "_p" in metric]
     lines = [
-        "| recording | figure | recorded | simulated | ratio | allowed | verdict |",
-        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+        f"| {' | '.join(['recording', *map(title, metrics)])} |",
+        f"| {' | '.join(['---', *('---:' for _ in metrics)])} |",
     ]
     for checked in checks:
-        for row in checked.rows:
-            verdict = "**wrong**" if row.verdict == "wrong" else row.verdict
-            figures = [number(row.recorded), number(row.simulated), number(row.ratio)]
-            lines.append(
-                f"| {' | '.join([checked.trace, title(row.metric), *figures, band(row), verdict])} |"
-            )
+        rows = {row.metric: row for row in checked.rows}
+        cells = [pair(rows[metric]) if metric in rows else "" for metric in metrics]
+        lines.append(f"| {' | '.join([checked.trace, *cells])} |")
+    lines += ["", "| scheduler | " + " | ".join(PER_SCHEDULER.values()) + " |", "| --- | ---: | ---: |"]
+    for checked in checks:
+        rows = {row.metric: row for row in checked.rows}
+        numbers = [m.rpartition("_")[2] for m in rows if m.startswith("busy_share_") and m[-1].isdigit()]
+        for scheduler in numbers:
+            found = [rows.get(f"{prefix}_{scheduler}") for prefix in PER_SCHEDULER]
+            cells = [pair(row) if row else "" for row in found]
+            lines.append(f"| {checked.trace}, {scheduler} | {' | '.join(cells)} |")
     lines += ["", verdict_line(checks), "", "Recorded and replayed with:", ""]
     lines += [f"- {heading(checked)}" for checked in checks]
     return "\n".join(lines) + "\n"
+
+
+def pair(row: Row) -> str:
+    """Recorded / simulated."""
+    text = f"{number(row.recorded)} / {number(row.simulated)}"
+    return f"**{text}**" if row.verdict == "wrong" else text
+
+
+def put_between_marks(old: str, table: str) -> str:
+    """A document with its table replaced, and all text around it kept; the table alone if it has no marks."""
+    head, begin, rest = old.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    return f"{head}{begin}\n{table}{end}{tail}" if begin and end else f"{BEGIN}\n{table}{END}\n"

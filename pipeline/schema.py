@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 import sim
+from pipeline.axes import TEXT_KEYS
 from pipeline.errors import did_you_mean
 from pipeline.schema_spec import (
+    SEXAGESIMAL_MIN,
     BindingPart,
     CostPart,
     FaultsPart,
@@ -196,6 +198,9 @@ def axis_text(key: str, value: Any) -> str:
     items = value if isinstance(value, list) else [value]
     if not items or not all(isinstance(item, SCALAR) for item in items):
         raise problem("must be values to sweep over", where=key, value=value, hint='write "1,2,4"')
+    if key in TEXT_KEYS and any(type(item) is int and item >= SEXAGESIMAL_MIN for item in items):
+        hint = 'put them in quotes, "4,8:4"; without them YAML reads 8:4 as the number 484'
+        raise problem("must be text", where=key, value=value, hint=hint)
     words = {None: "null", True: "true", False: "false"}
     texts = [words[v] if v is None or isinstance(v, bool) else str(v) for v in items]
     return ",".join(texts)

@@ -2,11 +2,11 @@
 
     check FOLDER... [key=value ...] [output=table|json] [markdown=FILE.md]
 
-A folder is one recording, or holds recordings. Other settings are those of every command: policy=balanced,
+A folder is one recording, or holds recordings. A Markdown file keeps its text: the table goes between the
+marks in it. Other settings are those of every command: policy=balanced,
 cost.wake_ns=3000, policy.erts.otp='"28"'. They go before what the recordings say.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +14,9 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.errors import UserError
+from pipeline.files import write_once
 from pipeline.replay_check import check_trace
-from pipeline.replay_check_text import checks_json, checks_markdown, print_checks
+from pipeline.replay_check_text import checks_json, checks_markdown, print_checks, put_between_marks
 
 OUTPUTS = ("table", "json")
 EXAMPLE = "python -m pipeline.trace check RECORDING [policy=erts] [output=json] [markdown=FILE.md]"
@@ -42,7 +43,7 @@ def check(words: Sequence[str]) -> int:
         print(f"Replaying {folder.name}.", file=sys.stderr)
         checks.append(check_trace(folder, settings))
     if own["markdown"]:
-        write_text(Path(own["markdown"]), checks_markdown(checks))
+        write_table(Path(own["markdown"]), checks_markdown(checks))
     if own["output"] == "json":
         print(checks_json(checks))
     else:
@@ -62,14 +63,13 @@ def recordings_in(folder: Path) -> list[Path]:
     return found
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole, or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+def write_table(path: Path, table: str) -> None:
+    """Put the table into a document between its marks, or write a new one: whole, or not at all."""
     try:
+        old = path.read_text(encoding="utf-8") if path.is_file() else ""
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_once(path, put_between_marks(old, table).encode())
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not a text", "give the file of a document, or a new one") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}", "give another file") from None
-    finally:
-        partial.unlink(missing_ok=True)

@@ -142,7 +142,10 @@ def test_check_prints_json_and_writes_markdown(recording, tmp_path, capsys):
     assert rows["switches_per_s"]["simulated"] > 0
     assert rows["run_queue_mean_1"]["recorded"] == pytest.approx(1 / 3)
     text = markdown.read_text()
-    assert "| calls | context switches per s |" in text
+    assert "| calls, 2 | " in text
+    markdown.write_text(f"Before.\n{text}After.\n")
+    assert check([str(recording), "output=json", f"markdown={markdown}", "policy=balanced"]) == 0
+    assert markdown.read_text() == f"Before.\n{text}After.\n"
     assert len(list(markdown.parent.iterdir())) == 1
 
 

@@ -13,7 +13,7 @@ PACE = 7  # ReplayOp.PACE
 LARGE, LONG = 10_000, 1_000
 LONG_HORIZON_NS = 800_000
 NS_PER_REDUCTION_MIN = 1e-3
-LONG_TIME_NS = 4.0  # with the largest draws, what a run may last
+LONG_TIME_NS = 3.0  # with the largest draws, what a run may last
 
 
 def add_erts(rng: Random, scenario):
@@ -191,6 +191,8 @@ def enlarge(rng: Random, scenario):
     """Let reductions be many and short, so that a few slices make a balance call due."""
     simulation, workload, cost = scenario.simulation, scenario.workload, scenario.cost
     factor = rng.choice((LARGE // 10, LARGE, LARGE))
+    if scenario.policy.erts.sub:
+        factor = LARGE // 10  # runs will be stretched, and have to stay within what int64 holds
     if isinstance(workload, sim.Workload):
         usual = cost.ns_per_reduction or workload.ns_per_reduction
         shortest = min([usual, *(time.ns_per_reduction for time in cost.class_times)])

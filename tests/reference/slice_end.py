@@ -1,6 +1,6 @@
 """Segments, and how a slice ends (DESIGN §4)."""
 
-from tests.reference.affinity import escape, is_misplaced
+from tests.reference.affinity import escape
 from tests.reference.codes import CoreState, EventKind, LogCode, Mechanism
 from tests.reference.cost import refill_of_segment, refill_time_ns
 from tests.reference.erts_loop import account
@@ -85,12 +85,11 @@ def preempt(lane, core, may_leave: bool = True) -> None:
 
 def leave_for(lane, process, core) -> int | None:
     """Give the scheduler that a preempted process has moved to; None if it stays."""
-    if is_misplaced(lane, process, core.index):
-        target = escape(lane, process, core.index)
-        if target is not None:
-            force_move(lane, process, core.index, target, Mechanism.AFFINITY)
-        return target
-    return emigrate_preempted(lane, process, core)
+    target = escape(lane, process, core.index)
+    if target is None:
+        return emigrate_preempted(lane, process, core)
+    force_move(lane, process, core.index, target, Mechanism.AFFINITY)
+    return target
 
 
 def end_slice(lane, core) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from random import Random
 
 import sim
+from sim.binding import binding_of, schedulers_of
 from sim.spec.policy import BIND_TYPES, BUSY_WAITS, OTP, WAKEUP_STRATEGIES, WAKEUP_THRESHOLDS
 from tests.reference.scenarios import Scenario
 
@@ -12,8 +13,9 @@ SHARE = 1 / 3  # of all lanes
 HOG_REDS = 40_000  # of a hog at a time: ten full slices
 
 
-def with_erts(rng: Random, scene: Scenario, schedulers: int) -> Scenario:
+def with_erts(rng: Random, scene: Scenario) -> Scenario:
     """A scene as it is, or as an erts lane; in some of either kind the schedulers online change."""
+    schedulers = schedulers_of(binding_of(scene.policy, scene.binding), scene.topology)
     if rng.random() > SHARE:
         return with_online(rng, scene, schedulers) if rng.random() < 0.3 else scene
     flags, created = erts_flags(rng, schedulers)
@@ -132,7 +134,9 @@ def with_online(rng: Random, scene: Scenario, created: int) -> Scenario:
     horizon_ns, many = scene.simulation.horizon_ns, max(2, len(scene.timeline.changes) // 8)
     changes = list(scene.timeline.changes)
     for _ in range(many):
-        t = rng.choice((rng.randrange(horizon_ns), rng.choice(changes).time_ns))
+        t = rng.randrange(horizon_ns)
+        if changes and rng.random() < 0.5:
+            t = rng.choice(changes).time_ns  # after the other entries of that time
         count = rng.choice((1, created, created, *(rng.randint(1, created) for _ in range(5))))
         changes.append(sim.Change(time_ns=t, op="schedulers_online", count=count))
     return replace(scene, timeline=sim.Timeline(changes=tuple(changes)))

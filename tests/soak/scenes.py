@@ -328,4 +328,4 @@ def soak_scene(seed: int, index: int, events: int, entries: int = 500) -> Scenar
     )
     if index % 10 == 9:
         scene = replay_scene(rng, scene)
-    return with_erts(Random(f"soak {seed} {index} erts"), scene, schedulers)
+    return with_erts(Random(f"soak {seed} {index} erts"), scene)

@@ -60,6 +60,13 @@ def test_a_point_without_some_axis_is_run_again_by_its_number() -> None:
     assert rerun_of(run, lacking) == ["experiment=binding", "seed=2", "point=4"]  # type: ignore[arg-type]
 
 
+def test_files_are_named_as_the_command_named_them() -> None:
+    command = ["python", "-m", "pipeline.sweep", "topology=big.xml,my/two_core.yaml", "policy=conf/own.yaml"]
+    run = SimpleNamespace(axes=("topology",), manifest={"command": command})
+    row = {"point": 1, "topology": "two_core_file", "policy": "own"}
+    assert rerun_of(run, row) == ["topology=my/two_core.yaml", "policy=conf/own.yaml"]  # type: ignore[arg-type]
+
+
 def test_topologies_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert topology.main(["list"]) == 0
     assert "epyc_7763_2s" in capsys.readouterr().out

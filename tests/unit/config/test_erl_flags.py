@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 import sim
 from pipeline.compose import read_command
 from pipeline.erl_flags import erts_of, flag_line, full_line, options_of, parse_flags
 from pipeline.errors import ConfigError
+from pipeline.schema import SweepGrid
 from tests.unit.config.conftest import MakeStudy
 
 SMALL = ("topology=two_core", "workload=bursty", "experiment=none")
@@ -235,6 +238,15 @@ def test_files_mean_what_they_say(
 ) -> None:
     (flags,) = erts_points(study_of, policy_file(tmp_path, text))
     assert getattr(flags, name) == value
+
+
+@pytest.mark.parametrize("values", [484, [484, 4], [4, 484]])
+def test_axes_without_quotes_are_no_silent_numbers(values: object) -> None:
+    # What YAML makes of 8:4, of [8:4, 4] and of [4, 8:4].
+    assert yaml.safe_load("[8:4, 4]") == [484, 4]
+    with pytest.raises(ValidationError, match="must be text"):
+        SweepGrid(axes={"policy.erts.S": values})
+    assert SweepGrid(axes={"policy.erts.S": [4, "8:4"]}).axes == {"policy.erts.S": "4,8:4"}
 
 
 @pytest.mark.parametrize(
