@@ -8,9 +8,8 @@ from pipeline.choice import Change, Choice
 from pipeline.erl_flags import flag_line, full_line
 
 NO_FLAGS = "none needed (erl as it comes)"
-UNBOUND_NOTE = (
-    "no +sbt: where the schedulers stand is what the group binding says, and no bind type says the same"
-)
+NO_SUCH_FLAGS = "none beside the binding"
+UNBOUND_NOTE = "+sbt is left out: the schedulers stand as the group binding says"
 
 
 def choice_sentence(choice: Choice, objective: Mapping[str, Any], best: str) -> str:
@@ -49,10 +48,15 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %" if abs(share) >= 0.01 else f"{100 * share:.2f} %"
 
 
+def short_flags(flags: sim.Erts) -> str:
+    """The flags that `erl` needs, or that it needs none."""
+    return flag_line(flags) or (NO_FLAGS if flags.sbt is not None else NO_SUCH_FLAGS)
+
+
 def flags_text(flags: sim.Erts) -> str:
     """The flags that `erl` needs, and all of them."""
     note = f"; {UNBOUND_NOTE}" if flags.sbt is None else ""
-    return f"{flag_line(flags) or NO_FLAGS}   (all: {full_line(flags)}{note})"
+    return f"{short_flags(flags)}   (all: {full_line(flags)}{note})"
 
 
 def flags_file(flags: sim.Erts, found: str, sentence: str) -> str:
@@ -64,6 +68,5 @@ def flags_file(flags: sim.Erts, found: str, sentence: str) -> str:
         f"# All of them: {full_line(flags)}",
         "# Use: erl -args_file erl_flags.txt, or copy to vm.args.",
     ]
-    line = flag_line(flags)
-    lines.append(line or f"# Flags: {NO_FLAGS}")
+    lines.append(flag_line(flags) or f"# Flags: {short_flags(flags)}")
     return "\n".join(lines) + "\n"

@@ -25,8 +25,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from pipeline.aggregate import LABELS, OBJECTIVES, RunTables, is_policy_key, read_run, summarise
-from pipeline.choice_text import NO_FLAGS
-from pipeline.erl_flags import flag_line
+from pipeline.choice_text import short_flags
 from pipeline.mlflow_views import AS_TEXT, experiment_note, parent_note, view_tags
 from pipeline.recommend import Recommendation, has_value, mark_front, plain, plain_name
 
@@ -361,7 +360,7 @@ def parent_params(run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recomm
         prefix = "recommended" if len(chosen) == 1 else f"recommended.{found.slug}"
         params[f"{prefix}.command"] = found.command
         if found.flags is not None:
-            params[f"{prefix}.erl_flags"] = flag_line(found.flags) or NO_FLAGS
+            params[f"{prefix}.erl_flags"] = short_flags(found.flags)
         row = summary.row(by_predicate=pl.col("point") == found.point, named=True)
         for axis in (a for a in run.axes if is_policy_key(a) and has_value(a, row[a])):
             params[f"{prefix}.{plain_name(axis)}"] = plain(row[axis])

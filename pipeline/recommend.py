@@ -14,11 +14,14 @@ import yaml
 
 import sim
 from pipeline.aggregate import OBJECTIVES, RunFolderError, RunTables, is_policy_key
+from pipeline.build import build_topology
 from pipeline.choice import Choice, choose
 from pipeline.choice_text import choice_sentence, flags_text
 from pipeline.erl_flags import FIELDS, PREFIX, erts_of, flag_line
+from pipeline.errors import UserError
 from pipeline.front import FrontCertainty, Knee, bootstrap_front, find_knee, pareto_mask, rank_rows
 from pipeline.groupfile import SUFFIXES, file_name
+from pipeline.schema_errors import load_section
 from pipeline.worker import COMPLETED
 
 TAIL_METRIC = "slowdown_p99"
@@ -213,9 +216,26 @@ def with_choice(
 
 
 def fixed_binding(run: RunTables) -> Mapping[str, Any] | None:
-    """The group `binding` of all points; None if the study varies it."""
-    is_swept = any(axis.split(".")[0] == "binding" for axis in run.axes)
-    return None if is_swept else run.config.get("binding") or {}
+    """The group `binding` of all points, with a bind type that says the same as its order, if there is one.
+
+    None if the study varies it.
+    """
+    if any(axis.split(".")[0] == "binding" for axis in run.axes):
+        return None
+    binding = dict(run.config.get("binding") or {})
+    if binding.get("order") == "cores" and not any(a.split(".")[0] == "topology" for a in run.axes):
+        binding["order"] = bind_type_of_cores(run.config.get("topology") or {}) or "cores"
+    return binding
+
+
+def bind_type_of_cores(section: Mapping[str, Any]) -> str | None:
+    """The bind type that puts scheduler k on core k of a machine; None if there is none."""
+    try:
+        machine = build_topology(load_section("topology", section))
+    except UserError:  # its file is no longer there
+        return None
+    cores, beam = tuple(int(os_index) for os_index in machine.core_os_index), sim.beam_of(machine)
+    return next((name for name in sim.BIND_TYPES if sim.bind_order(beam, name) == cores), None)
 
 
 def flags_of_row(run: RunTables, row: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@
                                            only that file); partial=true takes the whole events of a cut one
     python -m pipeline.trace record -- node@host [seconds=2] [out=FOLDER|FILE.parquet] [cookie=TEXT|@FILE]
                                            [mode=auto|nif|dbg] [messages=true] [gc=true] [max_events=N]
+                                           [port=N: in no epmd] [after=0: seconds to wait] [force=false]
                                            trace a running node for a few seconds, and say what that cost it
     python -m pipeline.trace record [options] [after=1] -- erl -noshell -s myprog
                                            the same of a program that is started for it and ended afterwards

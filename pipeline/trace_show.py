@@ -3,7 +3,7 @@
     show TRACE [output=table|json] [picture=FILE.png|FILE.svg|FILE.html|none]
 
 TRACE is a name in conf/traces, a replay file, or the folder of a recording. The picture is written beside
-the trace (beside the command for a name in conf/traces) unless it is given. Of a recording it shows load,
+the trace unless it is given (of a name in conf/traces, only if it is given). Of a recording it shows load,
 slices and migrations over time; a replay file has no times of its own before it is replayed, so that
 there it shows how long bursts and blocks are.
 """
@@ -57,7 +57,7 @@ def show(words: Sequence[str]) -> int:
     else:
         trace, figures, notes = load_trace(names[0]), {}, read_notes(path)
         chart = draw_replay(trace)
-    where = None if picture == "none" else picture_path(path, picture)
+    where = picture_path(path, picture)
     # a folder that cannot be written to is no reason to show nothing, unless the file was asked for
     written = where and write_picture(chart, where, must=bool(picture))
     answer: dict[str, Mapping[str, Any]] = {"recorded": figures, "replay": describe(trace), "notes": notes}
@@ -72,12 +72,11 @@ def show(words: Sequence[str]) -> int:
     return 0
 
 
-def picture_path(trace: Path, given: str) -> Path:
-    """Where the picture goes."""
-    if given:
-        return Path(given).expanduser()
-    name = f"{trace.resolve().name.removesuffix('.parquet')}.png"
-    return Path(name) if trace.parent == TRACES else trace.parent / name
+def picture_path(trace: Path, given: str) -> Path | None:
+    """Where the picture goes; None if it is not wanted, or if the trace is one of Coreshift's own."""
+    if given == "none" or (not given and trace.parent == TRACES):
+        return None
+    return Path(given or trace.parent / f"{trace.resolve().name.removesuffix('.parquet')}.png").expanduser()
 
 
 def schedule_figures(schedule: Schedule, schedulers: int, window_ns: int) -> dict[str, float]:

@@ -367,5 +367,5 @@ def replay_program(
         replay_value=value,
         replay_peer=np.ascontiguousarray(peer, np.int32),
         replay_first=np.append(begins, op.size).astype(np.int64),
-        replay_scale=np.rint(pace_ns / trace.ns_per_reduction * 65536).astype(np.int64),
+        replay_scale=np.maximum(1, np.rint(pace_ns / trace.ns_per_reduction * 65536)).astype(np.int64),
     )

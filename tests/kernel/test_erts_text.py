@@ -14,6 +14,7 @@ from sim.kernels import erts_balance, erts_paths, erts_steal, erts_wake, queues
 from sim.layout import core as C
 from sim.layout import erts as E
 from sim.layout import lane as S
+from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.plan import plan_of
 from tests.analytic.machines import machine
@@ -41,29 +42,34 @@ class Table:
         self.flags = {flags: i for i, flags in enumerate(product(*FLAGS))}
         lanes = [sim.Lane(policy_of(*flags)) for flags in self.flags]
         plan = plan_of(machine(CORES, 4, 8), sim.Workload(classes=kinds), lanes, sim.Simulation())
-        self.arena = Arena(plan)
+        self.plan, self.arena = plan, Arena(plan)
+        self.arena.clear(0)
         self.zgf = self.z, self.g, self.f = self.arena.z, plan.tables.whole, plan.tables.real
 
     def write(self, state: erts_text.State) -> None:
         """Make the arena that of a state; all schedulers sleep but those that are offline."""
-        flags = str(state.generation), state.scl, state.sub, state.swt, state.sws
-        self.arena.clear(self.flags[flags])
-        self.write_shared(state)
+        self.arena.clear(self.index(state))
+        self.write_queues(state)
         z, cores = self.z, self.arena.cores()
-        self.rows()[: len(state.rqs)] = [row_of(rq) for rq in state.rqs]
         able = 0
         for c in range(CORES):
             is_offline = c >= len(state.rqs) or state.rqs[c].suspended
             cores[c, C.STATE] = C.OFFLINE if is_offline else C.IDLE
             able |= (not is_offline) << c
-            if c < len(state.rqs):
-                cores[c, C.QUEUE_LENGTH] = state.rqs[c].len_total
         z[z[S.ONLINE_SET]] = z[z[S.IDLE_SET]] = able
         z[S.NUM_IDLE] = able.bit_count()
 
-    def write_shared(self, state: erts_text.State) -> None:
-        """Write what the run queues have in common."""
-        z = self.z
+    def index(self, state: erts_text.State) -> int:
+        """The lane that has the flags of a state."""
+        return self.flags[str(state.generation), state.scl, state.sub, state.swt, state.sws]
+
+    def write_queues(self, state: erts_text.State) -> None:
+        """Write the run queues alone, which is all that a balance call sees."""
+        z, row = self.z, self.plan.parameters[self.index(state)]
+        z[K.BASE : K.BASE + row.size] = row
+        count = len(state.rqs)
+        self.rows()[:count] = [row_of(rq) for rq in state.rqs]
+        self.arena.cores()[:count, C.QUEUE_LENGTH] = [rq.len_total for rq in state.rqs]
         z[[S.USED, S.ACTIVE, S.LAST_ACTIVE]] = state.used, state.active, state.last_active
         z[[S.RISE_ACTIVE, S.RISE_LENGTH, S.RISE_REDS]] = state.prev_rise
         z[[S.HALFTIME, S.HIST_SLOT, S.FORCED]] = state.halftime, state.hist_ix, state.forced
@@ -142,7 +148,7 @@ def test_balance_calls(table: Table, mode: str) -> None:
     rng, found = Random(mode), Counter()
     for _ in range(BALANCE_STATES):
         state = random_state(rng, mode)
-        table.write(state)
+        table.write_queues(state)
         erts_balance.check_balance(*table.zgf, rng.randrange(state.used))
         erts_text.check_balance(state)
         assert table.numbers(len(state.rqs)) == numbers_of(state), state

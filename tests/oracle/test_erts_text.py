@@ -18,8 +18,8 @@ from tests.reference.erts_states import MODES, random_state
 from tests.reference.process import Core
 from tests.reference.run_queue import Path, RunQueue, Vm
 
-BALANCE_STATES = 3000  # by mode
-OTHER_STATES = 1000
+BALANCE_STATES = 1000  # by mode
+OTHER_STATES = 500
 MADE = {"balance": {}, "compact": {"was_inactive": True}, "util": {"is_util": True}}
 
 

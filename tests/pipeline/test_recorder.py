@@ -57,6 +57,7 @@ spawner() ->
     spawner().
 state(N) ->
     {flags, Flags} = erlang:trace_info(new_processes, flags),
+    Flags =/= [] andalso os:getenv("SUBJECT_KILLS") =/= false andalso exit(whereis(coreshift_recorder), kill),
     Tracees = length([P || P <- processes(), {flags, [_ | _]} <- [catch erlang:trace_info(P, flags)]]),
     Modules = [M || M <- [coreshift_recorder, coreshift_tracer], erlang:module_loaded(M)],
     IsProfiled = erlang:system_profile() =/= undefined,
@@ -153,7 +154,7 @@ def ebin(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def node(ebin):
-    node = Node(ebin).wait()
+    node = Node(ebin, {"SUBJECT_CALM": "yes"}).wait()
     yield node
     node.stop()
 
@@ -171,6 +172,7 @@ def quick(tmp_path_factory):
     """Short windows, and neither the user's cookie nor the user's epmd."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(options, "UNTRACED_SECONDS_MIN", 0.2)
+        patch.setattr(options, "UNTRACED_SECONDS_MAX", 0.2)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("ERL_EPMD_PORT", str(free_port()))
         patch.delenv(options.COOKIE_VARIABLE, raising=False)
@@ -178,13 +180,20 @@ def quick(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["nif", "dbg"])
-def recorded(request, node, tmp_path_factory) -> tuple[str, Path, str]:
-    """One recording in each mode: the mode, the folder, and what was printed."""
+def recorded(request, ebin, tmp_path_factory) -> tuple[str, Path, str]:
+    """One recording of a busy node in each mode: the mode, the folder, and what was printed."""
     if request.param == "nif":
         request.getfixturevalue("nif_tools")
-    out, printed = tmp_path_factory.mktemp("recorded") / "trace", io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        assert main(words(node, out, "seconds=0.6", f"mode={request.param}")) == 0
+    folder, printed = tmp_path_factory.mktemp("recorded"), io.StringIO()
+    out = folder / "trace"
+    shutil.copy(ebin / "subject.beam", folder)
+    node = Node(folder).wait()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            assert main(words(node, out, "seconds=0.6", f"mode={request.param}")) == 0
+        node.wait_clean()
+    finally:
+        node.stop()
     return request.param, out, printed.getvalue()
 
 
@@ -227,7 +236,7 @@ def check_recording(folder: Path, mode: str) -> dict:
     return summary
 
 
-def test_a_node_is_recorded_and_imported(recorded, node, tmp_path):
+def test_a_node_is_recorded_and_imported(recorded, tmp_path):
     mode, out, printed = recorded
     assert "slowdown while traced" in printed
     assert COOKIE not in printed
@@ -238,7 +247,6 @@ def test_a_node_is_recorded_and_imported(recorded, node, tmp_path):
     imported = import_trace(out, tmp_path / "trace.parquet")
     assert imported.trace.schedulers == 2
     assert imported.trace.edge_count > 0  # the messages of the two that play ping-pong
-    node.wait_clean()
 
 
 def test_what_the_import_reads(recorded):
@@ -283,7 +291,7 @@ def test_the_limit_of_events_ends_the_recording(node, tmp_path, capsys, mode, re
     if mode == "nif":
         request.getfixturevalue("nif_tools")
     out = tmp_path / "limit.parquet"
-    assert main(words(node, out, "seconds=1", "max_events=1000", f"mode={mode}")) == 0
+    assert main(words(node, out, "seconds=10", "max_events=1000", f"mode={mode}")) == 0
     printed = capsys.readouterr().out
     assert "stopped early: max_events" in printed
     assert out.is_file()
@@ -388,6 +396,18 @@ def test_another_tracer_is_named_and_left_alone(ebin, tmp_path, capsys):
         told = refused(capsys, *words(node, tmp_path / "trace", "mode=dbg")[1:])
         assert "is traced already, by {my_tracer,<0." in told
         wait_until(lambda: node.state()[1:4] == ["0", "1", "0"], "only the other tracer is left")
+    finally:
+        node.stop()
+
+
+@pytest.mark.parametrize("mode", ["auto", "dbg"])
+def test_nothing_is_left_when_the_watch_in_the_node_is_killed(ebin, tmp_path, capsys, mode):
+    shutil.copy(ebin / "subject.beam", tmp_path)
+    node = Node(tmp_path, {"SUBJECT_KILLS": "yes", "SUBJECT_CALM": "yes"}).wait()
+    try:
+        told = refused(capsys, *words(node, tmp_path / "trace", f"mode={mode}", "seconds=10")[1:])
+        assert "the recording ended early: its watch ended: killed" in told
+        node.wait_clean()
     finally:
         node.stop()
 

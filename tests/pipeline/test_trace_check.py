@@ -1,6 +1,7 @@
 """The check of a replay against its recording, and the description of a trace."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ from pipeline.beam_trace.schedule import (
 )
 from pipeline.chart_trace import busy_shares
 from pipeline.errors import UserError
-from pipeline.replay_check import compare, recorded_flags, repeated_migrations, switch_ns_of
+from pipeline.replay_check import check_trace, compare, recorded_flags, repeated_migrations, switch_ns_of
 from pipeline.replay_check_text import checks_markdown
 from pipeline.trace import main
 from pipeline.trace_check import check
@@ -232,3 +233,17 @@ def test_show_tells_what_is_wrong(words, capsys):
 def test_picture_that_cannot_be_written_is_told_only_if_asked_for(recording, capsys):
     assert main(["show", str(recording), "picture=/proc/none/p.png"]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "beam-traces"
+
+
+@pytest.mark.skipif(not (SHARED / "httpd-s2-prof").is_dir(), reason=f"no recordings in {SHARED}")
+def test_a_recorded_server_migrates_as_often_in_its_replay():
+    checked = check_trace(SHARED / "httpd-s2-prof")
+    verdicts = {row.metric: row.verdict for row in checked.rows}
+    assert checked.flags == "+S 2:2 +sbt u"
+    for metric in ("migrations_per_1000_slices", "busy_share_mean", "wake_to_run_us_p50"):
+        assert verdicts[metric] == "right", metric
+    found = {row.metric: row for row in checked.rows}
+    assert found["switches_per_s"].ratio == pytest.approx(1, abs=0.05)

@@ -316,7 +316,7 @@ CORRUPTIONS: list[tuple[str, Corruption]] = [
     ("message pool", scalar(S.MAIL_USED, 1)),
     ("message pool", scalar(S.MAIL_FREE, 10**6)),
     ("due events", scalar(S.NEXT_WINDOW_NS, -(10**9))),
-    ("due events", scalar(S.ENTRY, 1)),
+    ("due events", scalar(S.NEXT_ENTRY_NS, -1)),
     ("idle set", flip(S.IDLE_SET)),
     ("idle set", scalar(S.NUM_IDLE, 1)),
     ("online set", flip(S.ONLINE_SET)),

@@ -174,12 +174,18 @@ record(Target, Options, State) ->
                      maps:get(files, Options)),
     Events = call(Target, coreshift_recorder, events, []),
     say([{event_names, [atom_to_binary(Event, utf8) || Event <- Events]}]),
-    ok = call(Target, coreshift_recorder, start, [self(), maps:remove(files, Options)]),
+    Watch = call(Target, coreshift_recorder, start, [self(), maps:remove(files, Options)]),
+    erlang:monitor(process, Watch),
     follow(Target, Files, none, State).
 
 follow(Target, Files, Result, State) ->
     receive
         {nodedown, Target} -> refuse(gone, "the node ended, or the connection to it broke");
+        {'DOWN', _, process, _, noconnection} -> refuse(gone, "the node ended, or the connection to it broke");
+        {'DOWN', _, process, _, Reason} ->
+            %% The watch itself was killed: what it would have done has to be done from here.
+            sweep(Target),
+            refuse(failed, io_lib:format("its watch ended: ~0tp", [Reason]));
         {coreshift, busy} -> refuse(busy, "");
         {coreshift, {window, Name, Ms}} ->
             say([{window, Name}, {ms, Ms}]),
@@ -199,6 +205,13 @@ follow(Target, Files, Result, State) ->
             lists:usort(Closed) =:= [ok] orelse refuse(disk, io_lib:format("~p", [Closed])),
             say([{done, true}, {left, left(Target, 20)}, {result, maps:to_list(Result)}])
     end.
+
+sweep(Target) ->
+    call(Target, erlang, trace, [all, false, [all]]),
+    call(Target, erlang, system_profile, [undefined, []]),
+    %% Purging ends the processes that still run the code, so that nobody is in the tracer after it.
+    unload(Target, coreshift_recorder),
+    unload(Target, coreshift_tracer).
 
 %% What is still in the node: it takes its last modules out just after it said that it is gone.
 left(Target, Tries) ->

@@ -78,8 +78,7 @@ name(Port) -> plain({erlang:port_info(Port, name), Port}).
 
 %% Begins; `Owner` is told what happens by {coreshift, What} and may be on another node.
 start(Owner, Options) ->
-    _ = spawn_opt(?MODULE, watch, [Owner, Options], [{priority, max}]),
-    ok.
+    spawn_opt(?MODULE, watch, [Owner, Options], [{priority, max}]).
 
 %% ---- watch ----------------------------------------------------------------------------------
 

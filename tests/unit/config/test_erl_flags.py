@@ -12,6 +12,7 @@ import sim
 from pipeline.compose import read_command
 from pipeline.erl_flags import erts_of, flag_line, full_line, options_of, parse_flags
 from pipeline.errors import ConfigError
+from pipeline.recommend import bind_type_of_cores
 from pipeline.schema import SweepGrid
 from tests.unit.config.conftest import MakeStudy
 
@@ -311,3 +312,14 @@ def test_the_group_binding_stands_in_for_flags(binding: dict[str, object] | None
 def test_other_policies_have_no_flags() -> None:
     assert erts_of({"erts": {"enabled": False, "sbt": "db"}}, {}) is None
     assert erts_of({}, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("topology", "bind_type"), [("graviton3", "ns"), ("two_core", "ns"), ("epyc_7763_2s", "ts")]
+)
+def test_pinning_core_by_core_is_a_bind_type_on_some_machines(
+    study_of: MakeStudy, topology: str, bind_type: str | None
+) -> None:
+    section = study_of(*SMALL, f"topology={topology}").points[0].config.topology.model_dump()
+    assert bind_type_of_cores(section) == bind_type
+    assert bind_type_of_cores({"kind": "hwloc", "path": "gone.xml"}) is None
