@@ -202,6 +202,7 @@ class Arena:
         z[S.MAIL_SIZE] = MAIL_PER_PROCESS * self.slots + MAIL_LEAST
         z[S.LOG_SIZE] = self.log_capacity
         z[[S.NUM_IDLE, S.USED, S.ACTIVE, S.LAST_ACTIVE, S.NUM_EMPTY]] = row[at(K.ONLINE)]
+        z[S.LAST_ACTIVE] = self.num_now
         z[S.HALFTIME] = 1
         z[S.UNTIL_NS] = row[at(K.HORIZON_NS)]
         first = tables.whole[tables.whole[G.TIMELINE] + T.WHEN_NS]

@@ -242,6 +242,7 @@ def set_erts(row: Row, policy: Policy, cost: Cost, created: int) -> None:
     row[K.IS_LEGACY] = int(flags.sws == "legacy")
     row[K.SPIN_NS] = cost.spin_ns * SPIN_TURNS[flags.sbwt] // MEDIUM_TURNS
     row[K.SPIN_WAKE_NS] = cost.spin_wake_ns
+    row[K.POLL_NS] = 0
 
 
 def set_binding(row: Row, binding: Binding, places: np.ndarray, tables: Tables) -> None:
@@ -271,9 +272,9 @@ def lane_row(
     """The parameters of one lane."""
     row = Row(shared.copy())
     row[K.KEY] = key
+    set_parts(row, policy)
     set_erts(row, policy, cost, places.shape[0])
     set_binding(row, binding, places, tables)
-    set_parts(row, policy)
     set_decision(row, policy)
     set_limits(row, policy.limits)
     row[K.IS_LIMITED] = int(row[K.IS_LIMITED] or tables.has_own_limits or tables.is_live)

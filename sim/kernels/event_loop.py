@@ -103,6 +103,8 @@ def create_copies(z, g, f, stagger_ns, schedulers):
             row = process(z, p)
             z[row + P.QUEUE_CORE] = c
             z[row + P.LAST_CORE] = c
+            if programs.begin_away(z, g, p, delay):
+                continue
             if stagger_ns > 0:
                 z[row + P.STATE] = P.BLOCKED
                 heap.push(z, delay, p)

@@ -151,6 +151,21 @@ def begin_trace(z, g, f, p, copy, trace_process):
 
 
 @kernel
+def begin_away(z, g, p, delay_ns):
+    """A process that is away when the recording begins does not run first: True if p is such a one."""
+    row, at = process(z, p), z[process(z, p) + P.PC]
+    op = g[g[G.REPLAY_OP] + at] if at < g[g[G.REPLAY_FIRST] + z[row + P.TRACE_PROCESS] + 1] else -1
+    if op == T.BLOCK_TRACE:
+        z[row + P.STATE] = P.BLOCKED
+        z[row + P.PC] = at + 1
+        heap.push(z, delay_ns + g[g[G.REPLAY_VALUE] + at], p)
+    elif op == T.WAIT_TRACE:
+        z[row + P.STATE] = P.EDGE
+        z[row + P.NEED] = g[g[G.REPLAY_VALUE] + at]
+    return op == T.BLOCK_TRACE or op == T.WAIT_TRACE
+
+
+@kernel
 def trace_slot(z, g, f, copy, trace_process):
     """Slot of a live process of a copy, or NONE."""
     if trace_process < 0:

@@ -102,23 +102,16 @@ def speed_up(z, g, f):
 
 @kernel
 def disturb(z, g, f):
-    """What an operating system does now and then: a thread changes places."""
+    """What an operating system does now and then: a thread that does not run changes to a free core."""
     key = draw.mix(z[K.KEY], OS_STREAM)
     x = draw.below(draw.mix(key, z[S.OS_DRAWS]), z[K.NUM_CORES])
     h = draw.below(draw.mix(key, z[S.OS_DRAWS] + 1), z[K.NUM_HARDWARE])
     z[S.OS_DRAWS] += 2
     row = core(z, x)
     old = place_of(z, x)
-    if z[row + C.PINNED] or z[row + C.STATE] == C.OFFLINE or old == h or not schedulers.is_open(z, h):
+    stays = z[row + C.PINNED] or z[row + C.STATE] == C.OFFLINE or z[row + C.STATE] == C.RUNNING
+    if stays or old == h or not schedulers.is_open(z, h) or z[hardware(z, h) + H.ACTIVE] > 0:
         return
-    if z[hardware(z, h) + H.ACTIVE] > 0:
-        other = C.NONE
-        for c in range(z[K.NUM_CORES] - 1, -1, -1):
-            if place_of(z, c) == h and z[core(z, c) + C.PINNED] == 0:
-                other = c
-        if other < 0:
-            return
-        schedulers.migrate_scheduler(z, g, f, other, old)
     schedulers.migrate_scheduler(z, g, f, x, h)
 
 

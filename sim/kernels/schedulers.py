@@ -2,9 +2,10 @@
 
 from sim.kernels import bits, energy, erts_queue, evacuate, log, queues, tree
 from sim.kernels.jit import kernel
-from sim.kernels.rows import core, hardware
+from sim.kernels.rows import core, erts, hardware
 from sim.layout import core as C
 from sim.layout import counter as N
+from sim.layout import erts as E
 from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
@@ -33,6 +34,28 @@ def stall(z, g, f, c):
         z[core(z, z[at + H.LAST_WAITER]) + C.NEXT_WAITER] = c
     z[at + H.LAST_WAITER] = c
     log.note(z, g, f, log.STALL, c, -1, h, 0)
+    holder = z[at + H.HOLDER]
+    if holder >= 0 and z[core(z, holder) + C.STATE] == C.IDLE:
+        tree.set_event(z, holder, spin_end_ns(z, holder))
+
+
+@kernel
+def spin_end_ns(z, c):
+    """Until when the idle scheduler c keeps its hardware core from others: it spins, within its quantum."""
+    held_ns = z[hardware(z, z[core(z, c) + C.HARDWARE]) + H.HELD_NS]
+    return max(z[S.NOW_NS], min(z[erts(z, c) + E.SPIN_UNTIL_NS], held_ns + z[K.OS_QUANTUM_NS]))
+
+
+@kernel
+def rest(z, c):
+    """c goes idle: its hardware core goes to the next one, at once or when c has spun."""
+    if z[K.ERTS] and spin_end_ns(z, c) > z[S.NOW_NS]:
+        at = hardware(z, z[core(z, c) + C.HARDWARE])
+        if z[at + H.HOLDER] == c:
+            if z[at + H.FIRST_WAITER] >= 0:
+                tree.set_event(z, c, spin_end_ns(z, c))
+            return
+    release(z, c)
 
 
 @kernel
@@ -55,6 +78,11 @@ def unstall(z, c):
 def take_core(z, g, f, c):
     """May c dispatch: does it have its hardware core? If not, it waits for it."""
     at = hardware(z, z[core(z, c) + C.HARDWARE])
+    holder = z[at + H.HOLDER]
+    if holder >= 0 and holder != c and z[core(z, holder) + C.STATE] == C.IDLE:
+        # it spun when it went idle, and nobody wanted its core until now
+        if spin_end_ns(z, holder) <= z[S.NOW_NS]:
+            z[at + H.HOLDER] = C.NONE
     if z[at + H.HOLDER] < 0:
         z[at + H.HOLDER] = c
         z[at + H.HELD_NS] = z[S.NOW_NS]

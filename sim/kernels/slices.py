@@ -78,14 +78,14 @@ def rest(z, g, f, c):
     bits.add(z, z[S.IDLE_SET], c)
     z[S.NUM_IDLE] += 1
     log.note(z, g, f, log.IDLE, c, -1, 0, 0)
-    if z[K.ERTS]:
-        erts_queue.rest(z, c)
-    if z[K.MOVES]:
-        schedulers.release(z, c)
     if z[K.POLL_NS] > 0:
         tree.set_event(z, c, z[S.NOW_NS] + z[K.POLL_NS])
     elif z[z[S.EVENTS] + c] != TIME_NEVER_NS:
         tree.set_event(z, c, TIME_NEVER_NS)
+    if z[K.ERTS]:
+        erts_queue.rest(z, c)
+    if z[K.MOVES]:
+        schedulers.rest(z, c)
 
 
 @kernel
@@ -134,6 +134,10 @@ def core_event(z, g, f, c):
         if proceed(z, g, f, p, c) or not end(z, g, f, p, c):
             return
     elif z[core(z, c) + C.STATE] == C.IDLE:
+        if z[K.ERTS]:
+            tree.set_event(z, c, TIME_NEVER_NS)
+            schedulers.release(z, c)
+            return
         z[S.NUM_IDLE] -= 1
         bits.drop(z, z[S.IDLE_SET], c)
         z[core(z, c) + C.STATE] = C.PENDING
