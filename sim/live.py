@@ -89,7 +89,8 @@ class LiveLane:
         before = int(self.z[S.HANDLED])
         self.z[S.UNTIL_NS] = time_ns
         events = int(event_loop.loop(self.z, self.g, self.f)) - before
-        if not self.has_stopped:
+        # with its last event handled, a lane may have stopped there: whether it has, only a next event tells
+        if not self.has_stopped and self.z[S.HANDLED] < self.z[K.MAX_EVENTS]:
             measure.advance(self.z, self.g, self.f, time_ns)
         return events
 

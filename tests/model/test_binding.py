@@ -226,14 +226,18 @@ def test_pinned_schedulers_are_not_moved() -> None:
 
 
 def test_the_operating_system_moves_unbound_schedulers_now_and_then() -> None:
-    """Equal cores, half of them free: nothing to gain, so dynamic binding moves nobody and `none` does."""
+    """Equal cores, half of them free: nothing to gain, so dynamic binding moves nobody and `none` does.
+
+    It moves what sleeps to a free core: of 8 schedulers 4 sleep, and of 8 cores 3 are free and another
+    than its own, so 200 passes make 200 * 4/8 * 3/8 = 37.5 moves, with a standard deviation of 5.5.
+    """
     counts = {}
     for mode in ("none", "dynamic"):
         binding = sim.Binding(mode=mode, period_ns=50_000)
         case = Case((group(count=4),), machine(8, 8, 8), cost=FREE, binding=binding)
         counts[mode] = case.within(10_000_000).outcome()["rebind_count"]
     assert counts["dynamic"] == 0
-    assert 50 < counts["none"] <= 400
+    assert abs(counts["none"] - 37.5) < 4 * 5.5
 
 
 def live_pair() -> sim.LiveLane:

@@ -1,5 +1,6 @@
 """Creation, arrival and wake-up of processes (DESIGN §4)."""
 
+from sim.workload.replay import ReplayOp
 from tests.reference.affinity import affinity_at_birth, is_misplaced, mechanism_of, refuge
 from tests.reference.arrivals import set_arrival
 from tests.reference.codes import NONE, CoreState, EventKind, LogCode, Mechanism, ProcessState
@@ -142,8 +143,25 @@ def create_copies(lane) -> None:
             if process is None:
                 continue
             lane.next_number[kind.index] += 1
-            if replay.stagger_ns == 0:
-                start(lane, process)
-                continue
-            process.state = ProcessState.BLOCKED
-            lane.pending.set(EventKind.TIMER, process.slot, stagger_ns)
+            begin_copied(lane, process, stagger_ns)
+
+
+def begin_copied(lane, process, delay_ns: int) -> None:
+    """Let a process of a trace be where its first operation says: queued, asleep or waiting."""
+    op, value, _ = process.program[0] if process.program else (ReplayOp.EXIT, 0, NONE)
+    match op:
+        case ReplayOp.BLOCK:
+            process.pc = 1
+            begin_asleep(lane, process, delay_ns + value)
+        case ReplayOp.WAIT:
+            process.state, process.edge = ProcessState.EDGE, value
+        case _ if lane.replay.stagger_ns > 0:
+            begin_asleep(lane, process, delay_ns)
+        case _:
+            start(lane, process)
+
+
+def begin_asleep(lane, process, until_ns: int) -> None:
+    """Let a process sleep from the start."""
+    process.state = ProcessState.BLOCKED
+    lane.pending.set(EventKind.TIMER, process.slot, until_ns)

@@ -23,6 +23,7 @@ def check_lane(lane: Lane) -> None:
             check_core(lane, core)
     for place in lane.hardware:
         check_hardware(lane, place)
+        check_spinning(lane, place)
     for process in alive:
         has_timer = (EventKind.TIMER, process.slot) in lane.pending.time_of
         assert has_timer == (process.state == ProcessState.BLOCKED)
@@ -62,6 +63,19 @@ def check_hardware(lane: Lane, place) -> None:
     for core in standing:
         assert place.is_open or core.state in (CoreState.OFFLINE, CoreState.RUNNING)
         assert not place.is_open or core.is_suspended or core.state != CoreState.OFFLINE
+
+
+def check_spinning(lane: Lane, place) -> None:
+    """Assert that only a scheduler of the BEAM holds a core that it does not use, and not for ever."""
+    holder = place.holder
+    if holder is None or holder.state != CoreState.IDLE:
+        return
+    assert lane.is_erts
+    assert holder.rq.spin_until_ns > holder.rq.waits_since_ns, "who has the poll role does not spin"
+    if place.waiters:
+        end_ns = lane.pending.time_of[EventKind.CORE, holder.index]
+        assert lane.now <= end_ns <= holder.rq.spin_until_ns
+        assert end_ns <= place.held_since_ns + lane.binding.os_quantum_ns
 
 
 def check_memory(lane: Lane, alive: list) -> None:

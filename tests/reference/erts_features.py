@@ -7,6 +7,7 @@ import numpy as np
 
 import sim
 from sim.spec.policy import BIND_TYPES, BUSY_WAITS, WAKEUP_STRATEGIES, WAKEUP_THRESHOLDS
+from tests.reference.erts_sharing import share_cores
 from tests.reference.programs import block, random_memory, run
 
 PACE = 7  # ReplayOp.PACE
@@ -66,6 +67,10 @@ def as_erts(rng: Random, scenario):
         spin_wake_ns=rng.choice((0, 50, 300)),
     )
     scenario = replace(scenario, policy=policy, cost=cost)
+    shares = rng.random() < 0.5
+    if shares:
+        scenario = share_cores(rng, scenario)
+        rule = scenario.policy.erts
     created = scenario.binding.schedulers or scenario.topology.num_cores
     if rule.schedulers() is not None:
         created = rule.schedulers()[0]
@@ -74,7 +79,7 @@ def as_erts(rng: Random, scenario):
         scenario = add_online(rng, scenario, created)
     if rng.random() < 0.25:
         scenario = add_times(rng, scenario)
-    if rng.random() < 0.85:
+    if rng.random() < (0.4 if shares else 0.85):
         scenario = enlarge(rng, scenario)
     return stretch(scenario) if rule.sub and isinstance(scenario.workload, sim.Workload) else scenario
 
@@ -255,7 +260,10 @@ def stretch(scenario):
     policy, changes = scenario.policy, scenario.timeline.changes
     long = {name: getattr(simulation, name) * LONG for name in ("horizon_ns", "warmup_ns", "window_ns")}
     long["horizon_ns"] *= 2
-    periods = {"period_ns": min(binding.period_ns * LONG, 10**12)}
+    periods = {
+        "period_ns": min(binding.period_ns * LONG, 10**12),
+        "os_quantum_ns": binding.os_quantum_ns * LONG,
+    }
     stealing = replace(policy.stealing, poll_ns=policy.stealing.poll_ns * LONG)
     balancing = replace(policy.balancing, period_ns=policy.balancing.period_ns * LONG)
     adaptive = replace(policy.adaptive, period_ns=policy.adaptive.period_ns * LONG)

@@ -50,7 +50,7 @@ class Lane:
         self.used = len(self.cores) if given is None else given[1]
         for core in self.cores[self.used :]:
             core.state, core.is_suspended, core.rq.is_waiting = CoreState.OFFLINE, True, False
-        self.vm = Vm(active=self.used, last_active=self.used)
+        self.vm = Vm(active=self.used, last_active=len(self.cores))
         self.spin_ns = cost.spin_ns * SPINS[policy.erts.sbwt] // SPINS["medium"]
         self.orders: dict[int, list[int]] = {}
         self.ready_list: deque[Core] = deque()

@@ -130,15 +130,7 @@ def move_by_system(view: View) -> None:
     lane = view.lane
     core = lane.cores[below(lane.draw_policy("system"), len(lane.cores))]
     hw = below(lane.draw_policy("system"), len(lane.hardware))
-    if core.is_pinned or core.state == CoreState.OFFLINE:
+    if core.is_pinned or core.state in (CoreState.OFFLINE, CoreState.RUNNING):
         return
-    here = view.place(core)
-    if not lane.hardware[hw].is_open or here == hw:
-        return
-    if not view.active_on(hw):
-        migrate_scheduler(lane, core, hw)
-        return
-    loose = [other for other in lane.cores if view.place(other) == hw and not other.is_pinned]
-    if loose:
-        migrate_scheduler(lane, loose[0], here)
+    if lane.hardware[hw].is_open and not view.active_on(hw):
         migrate_scheduler(lane, core, hw)

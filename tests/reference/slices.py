@@ -7,7 +7,7 @@ from tests.reference.faults import go_offline
 from tests.reference.memory import allocate
 from tests.reference.rebinding import rebind
 from tests.reference.settle import settle
-from tests.reference.sharing import pass_on, release, take_hardware
+from tests.reference.sharing import end_spin, pass_on, release, rest_here, take_hardware
 from tests.reference.slice_end import end_segment, end_slice, preempt, start_segment
 from tests.reference.stealing import steal
 from tests.reference.steps import Next, execute
@@ -18,7 +18,10 @@ STEPS_MAX = 100_000
 
 
 def handle_core(lane, core) -> None:
-    """Handle a core's event: its segment ends, it has woken, or it polls."""
+    """Handle a core's event: its segment ends, it has woken, it polls, or it has spun for long enough."""
+    if lane.is_erts and core.state == CoreState.IDLE:
+        end_spin(lane, core)
+        return
     if core.state == CoreState.RUNNING:
         end_segment(lane, core)
         if proceed(lane, core) or not may_go_on(lane, core):
@@ -65,14 +68,16 @@ def may_go_on(lane, core) -> bool:
 
 
 def go_idle(lane, core) -> None:
-    """Let a core sleep, or poll later for work to steal."""
+    """Let a core sleep, or poll later for work to steal; one of the BEAM spins or sleeps."""
     core.state = CoreState.IDLE
     lane.note(LogCode.IDLE, core.index, None)
+    if lane.is_erts:
+        rest(lane, core)
+        rest_here(lane, core)
+        return
     poll_ns = lane.policy.stealing.poll_ns
     if poll_ns > 0 and lane.is_stealing:
         lane.pending.set(EventKind.CORE, core.index, lane.now + poll_ns)
-    if lane.is_erts:
-        rest(lane, core)
     release(lane, core)
 
 

@@ -64,7 +64,8 @@ def test_files_are_named_as_the_command_named_them() -> None:
     command = ["python", "-m", "pipeline.sweep", "topology=big.xml,my/two_core.yaml", "policy=conf/own.yaml"]
     run = SimpleNamespace(axes=("topology",), manifest={"command": command})
     row = {"point": 1, "topology": "two_core_file", "policy": "own"}
-    assert rerun_of(run, row) == ["topology=my/two_core.yaml", "policy=conf/own.yaml"]  # type: ignore[arg-type]
+    words = rerun_of(run, row)  # type: ignore[arg-type]
+    assert words == ["topology=my/two_core.yaml", "policy=conf/own.yaml"]
 
 
 def test_topologies_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
