@@ -113,7 +113,8 @@ def next_process(z, g, f, c):
 @kernel
 def run_core(z, g, f, c):
     """Dispatch core c until a process runs on it, it is idle, or another scheduler has its hardware core."""
-    if z[K.MOVES] and not schedulers.take_core(z, g, f, c):
+    # one that was to dispatch may have gone offline before its turn came
+    if z[K.MOVES] and (z[core(z, c) + C.STATE] == C.OFFLINE or not schedulers.take_core(z, g, f, c)):
         return
     while z[S.STOP] == 0:
         p = erts_loop.next_process(z, g, f, c) if z[K.ERTS] else next_process(z, g, f, c)

@@ -45,6 +45,19 @@ def forking() -> sim.Workload:
     )
 
 
+def spinning(spin_ns: int, schedulers: int, *changes: sim.Change, **binding):
+    """Schedulers that spin on two cores beside others that wait for them."""
+    sleepers = [looping(name, schedulers, 200, 9000) for name in ("early", "late")]
+    base = scenario(
+        machine(2),
+        workload(*sleepers),
+        beam(S=str(schedulers), sbt="u"),
+        sim.Cost(wake_ns=500, spin_ns=spin_ns, spin_wake_ns=100),
+        warmup_ns=0,
+    )
+    return changing(base, *changes, binding=sim.Binding(**binding))
+
+
 def tiny(load: sim.Workload, policy: sim.Policy, cores: int = 4, **simulation):
     """A scenario of very short reductions: a slice of a million is as long as 200 usually are."""
     fields = {"quantum_reds": 1_000_000, "warmup_ns": 0, "max_processes": 60} | simulation
@@ -109,6 +122,19 @@ ERTS_CORNERS = {
         beam(sbwt="long"),
         sim.Cost(wake_ns=3000, spin_ns=1000, spin_wake_ns=0),
         warmup_ns=0,
+    ),
+    "spinning for less than a quantum": spinning(3000, 5, period_ns=0, os_quantum_ns=20_000),
+    "spinning for more than a quantum": spinning(50_000, 4, period_ns=7000, os_quantum_ns=4000),
+    "spinning without a quantum": spinning(50_000, 4, period_ns=0, os_quantum_ns=0),
+    "suspended behind ones that spin": spinning(
+        20_000, 6, *(online(31_000 + 13_007 * i, (1, 6, 2, 6)[i % 4]) for i in range(30)),
+        period_ns=0, os_quantum_ns=50_000,
+    ),
+    "cores of ones that spin fail": spinning(
+        20_000, 6, at(110_000, OFF, "1"), at(160_000, ON, "1"), at(210_000, DOWN, "0"), at(260_000, UP, "0"),
+        at(270_000, "bind", scheduler=3, core=0), at(300_000, "bind", scheduler=2, core=1),
+        at(310_000, OFF, "0-1"), at(330_000, ON, "0-1"),
+        period_ns=3000, os_quantum_ns=50_000,
     ),
     "more schedulers than cores, few online": changing(
         tiny(workload(*levels(2)), beam(S="7:3", sbt="u"), 3),

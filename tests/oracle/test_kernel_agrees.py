@@ -23,7 +23,10 @@ ERTS_SEEN = {
     "emigration util", "immigration evacuate", "immigration length", "new one emigrates",
     "woken one emigrates", "preempted one emigrates", "robbed active", "robbed inactive", "large booty",
     "woken", "wake-up lost", "one more active", "suspended IDLE", "suspended RUNNING", "suspended STALLED",
-    "suspended OFFLINE", "resumed", "resumed on a closed core",
+    "suspended OFFLINE", "suspended PENDING", "resumed", "resumed on a closed core",
+    "others wait for one that spins", "spun out", "spun out, but not the holder",
+    "takes over from one that has spun", "one that spins is made due",
+    "begins asleep", "begins waiting", "moved by the system",
 }  # fmt: skip
 
 

@@ -152,9 +152,11 @@ def begin_copied(lane, process, delay_ns: int) -> None:
     match op:
         case ReplayOp.BLOCK:
             process.pc = 1
+            lane.seen["begins asleep"] += 1
             begin_asleep(lane, process, delay_ns + value)
         case ReplayOp.WAIT:
             process.state, process.edge = ProcessState.EDGE, value
+            lane.seen["begins waiting"] += 1
         case _ if lane.replay.stagger_ns > 0:
             begin_asleep(lane, process, delay_ns)
         case _:

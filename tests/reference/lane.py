@@ -80,7 +80,7 @@ class Lane:
         self.factor_q16 = INFINITE if is_infinite else nearest(policy.threshold_factor * 65536)
         self.balance_period_ns = policy.balancing.period_ns if self.is_balancing else 0
         # measures
-        self.seen: Counter[str] = Counter()  # what an erts lane came to do
+        self.seen: Counter[str] = Counter()  # what the lane came to do
         self.has_log = True
         self.log_entries: list[tuple[int, int, int, int, int, int]] = []
         self.decisions: list[tuple[int, ...]] = []
@@ -207,6 +207,9 @@ class Lane:
     def make_due(self, core: Core) -> None:
         """Let an idle core dispatch: at once, or after it has woken."""
         is_spinning = self.is_erts and self.now < core.rq.spin_until_ns
+        place = self.hardware[core.hw]
+        if place.holder is core and place.waiters:
+            self.seen["one that spins is made due"] += 1
         wake_ns = self.cost.spin_wake_ns if is_spinning else self.cost.wake_ns
         if wake_ns == 0:
             self.pending.cancel(EventKind.CORE, core.index)

@@ -132,5 +132,6 @@ def move_by_system(view: View) -> None:
     hw = below(lane.draw_policy("system"), len(lane.hardware))
     if core.is_pinned or core.state in (CoreState.OFFLINE, CoreState.RUNNING):
         return
-    if lane.hardware[hw].is_open and not view.active_on(hw):
+    if lane.hardware[hw].is_open and hw != core.hw and not view.active_on(hw):
+        lane.seen["moved by the system"] += 1
         migrate_scheduler(lane, core, hw)

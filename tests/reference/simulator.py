@@ -31,7 +31,7 @@ class ReferenceResult:
     end_ns: int
     status: str  # HORIZON, EVENT_LIMIT, STUCK
     exhausted: set[str]  # names of the status bits of what ran out
-    seen: dict[str, int]  # how often an erts lane came to do what
+    seen: dict[str, int]  # how often a lane came to do what
 
 
 def simulate_reference(
