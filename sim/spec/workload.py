@@ -242,7 +242,9 @@ class Replay(Spec):
 
     name: str = other("name shown in tables", default="replay")
     trace: Any = other("sim.ReplayTrace")
-    copies: int | None = number(1, 1, 4096, "independent copies", optional=True)
+    copies: int | None = number(
+        None, 1, 4096, "independent copies; null = as many as give the load, or one", optional=True
+    )
     load: float | None = number(None, 1e-6, 100.0, "instead: demand / capacity", optional=True)
     stagger_ns: int = number(10_000_000, 0, DAY_NS, "copies start within this time", unit="ns")
     memory: Memory = part(Memory, "intensity, density and overlap (the working set is the trace's)")
@@ -250,5 +252,7 @@ class Replay(Spec):
     bound: str = choice("auto", BOUNDS, "CPU-bound or I/O-bound; auto = io")
 
     def check(self) -> None:
-        if (self.copies is None) == (self.load is None):
+        if self.copies is not None and self.load is not None:
             raise SpecError("copies", self.copies, "given, or load, but not both", "set the other to null")
+        if self.copies is None and self.load is None:
+            object.__setattr__(self, "copies", 1)
