@@ -18,6 +18,7 @@ import pytest
 
 from pipeline.beam_trace import import_trace, read_beam_trace
 from pipeline.recorder import library, options
+from pipeline.replay_check import check_trace
 from pipeline.trace import main
 from tests.tidy.source import ROOT
 
@@ -247,6 +248,17 @@ def test_a_node_is_recorded_and_imported(recorded, tmp_path):
     imported = import_trace(out, tmp_path / "trace.parquet")
     assert imported.trace.schedulers == 2
     assert imported.trace.edge_count > 0  # the messages of the two that play ping-pong
+
+
+def test_a_recording_is_replayed_as_it_ran(recorded):
+    """Two processes that never wait, on two schedulers: both are busy, in the node and in the replay."""
+    figures = {row.metric: row for row in check_trace(recorded[1]).rows}
+    for number in (1, 2):
+        busy = figures[f"busy_share_{number}"]
+        assert busy.recorded > 0.8
+        assert abs(busy.simulated - busy.recorded) < 0.15
+    switches = figures["switches_per_s"]
+    assert 0.5 < switches.ratio < 2.0
 
 
 def test_what_the_import_reads(recorded):
