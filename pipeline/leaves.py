@@ -113,6 +113,12 @@ def nearest(key: str, keys: Sequence[str]) -> str:
     same = [known for known in keys if known != key and known.split(".")[-1] == last]
     if same:
         return f"did you mean {' or '.join(dict.fromkeys(same[:3]))}?"
+    parent = key.rpartition(".")[0]
+    siblings = [known for known in keys if known != key and known.rpartition(".")[0] == parent]
+    if parent and siblings:
+        # long paths are alike even where their last words are not
+        near = did_you_mean(last, [known.split(".")[-1] for known in siblings])
+        return near.replace("did you mean ", f"did you mean {parent}.")
     return did_you_mean(key, [known for known in keys if known != key])
 
 

@@ -11,7 +11,7 @@ thread keeps its core for 4 ms (SCHED_RR, under which all were recorded).
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -87,10 +87,19 @@ class Checked:
     flags: str
     settings: tuple[str, ...]
     repeats: int
+    replayed_with: str = ""
+    """Flags and settings of the replay, where they are not those of the recording."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether so little ran that a replay of nothing at all would have the right busy shares."""
+        shares = [row.recorded for row in self.rows if row.metric == "busy_share_mean"]
+        return bool(shares) and shares[0] < BUSY_TOLERANCE
 
     def as_json(self) -> dict[str, Any]:
         """The comparison as plain data; what is not a number is null."""
         plain = asdict(self) | {"slowdown": None if np.isnan(self.slowdown) else self.slowdown}
+        plain["too_idle_to_check"] = self.is_idle
         plain["rows"] = [asdict(row) | {"ratio": row.ratio} for row in self.rows]
         return plain
 
@@ -112,7 +121,8 @@ def check_trace(folder: str | Path, words: Sequence[str] = ()) -> Checked:
     trace = imported.trace
     recorded = recorded_schedule(recording, trace.ns_per_reduction)
     flags = recorded_flags(recording)
-    settings = (*default_words(recording, recorded, flags), *words)
+    own = default_words(recording, recorded, flags)
+    settings = (*own, *words)
     point = compose_point(settings)
     log = replay_log(trace, point)
     ports = imported.pids[trace.peer[trace.op == ReplayOp.BEGIN] < 0] < 0
@@ -123,9 +133,15 @@ def check_trace(folder: str | Path, words: Sequence[str] = ()) -> Checked:
     right = figures_of(simulated, recording.schedulers, *span) | simulated_queues(log, recording, span)
     spread = repeated_migrations(Path(folder))
     rows = [compare(recording.name, metric, value, right, spread) for metric, value in left.items()]
-    line = " ".join(f"+{name} {value}" for name, value in flags.items())
     return Checked(
-        recording.name, tuple(rows), recording.slowdown, trace.window_ns / 1e9, line, settings, len(spread)
+        trace=recording.name,
+        rows=tuple(rows),
+        slowdown=recording.slowdown,
+        window_s=trace.window_ns / 1e9,
+        flags=flags_line(flags),
+        settings=settings,
+        repeats=len(spread),
+        replayed_with=differing_settings(flags, own, words),
     )
 
 
@@ -143,6 +159,9 @@ def compare(trace: str, metric: str, recorded: float, simulated: Figures, spread
     if band is None:
         return Row(trace, metric, recorded, value, None, None, "shown")
     verdict = "right" if band[0] <= value <= band[1] else "wrong"
+    if metric.startswith("busy_share"):
+        # judged before: a slice that outlasts the window counts whole, so that a share may pass 1 by a hair
+        band = max(0.0, band[0]), min(1.0, band[1])
     return Row(trace, metric, recorded, value, *band, verdict)
 
 
@@ -161,6 +180,36 @@ def recorded_flags(recording: BeamTrace) -> dict[str, str]:
     pairs = itertools.pairwise(words)
     found = {flag[1:]: value for flag, value in pairs if flag[:1] in ("-", "+") and flag[1:] in FLAGS}
     return {"S": str(recording.schedulers), "sbt": "u"} | found
+
+
+def flags_line(flags: Mapping[str, str]) -> str:
+    """Scheduler flags as on a command line."""
+    return " ".join(f"+{name} {value}" for name, value in flags.items())
+
+
+def differing_settings(flags: dict[str, str], own: Sequence[str], words: Sequence[str]) -> str:
+    """What a replay ran with in place of what was recorded; empty if that is the same.
+
+    Parameters
+    ----------
+    flags : as recorded
+    own   : settings that follow from the recording
+    words : settings that were given, which go before those
+    """
+    before = dict(word.split("=", 1) for word in own)
+    given = {key: value for key, _, value in (word.partition("=") for word in words)}
+    changed = {key: value for key, value in given.items() if before.get(key) != value}
+    replayed = flags | {
+        key.removeprefix("policy.erts."): value
+        for key, value in changed.items()
+        if key.removeprefix("policy.erts.") in FLAGS
+    }
+    others = [
+        f"{key}={value}" for key, value in changed.items() if key.removeprefix("policy.erts.") not in FLAGS
+    ]
+    # another policy knows nothing of the flags
+    is_erts = given.get("policy", "erts") == "erts"
+    return " ".join([*([flags_line(replayed)] if changed and is_erts else []), *others])
 
 
 def recorded_queues(recording: BeamTrace) -> Figures:

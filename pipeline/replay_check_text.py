@@ -14,6 +14,10 @@ TITLES = {
     "switches_per_s": "context switches per s",
 }
 PER_SCHEDULER = {"busy_share": "busy share", "run_queue_mean": "run queue, mean"}
+QUEUES_NOTE = (
+    "Recorded run queues are sampled. Timers of the program expire on the same ticks as the sampler's, so that "
+    "the queues of a program that mostly sleeps look longer than their mean. Simulated ones are over all time."
+)
 BEGIN, END = "<!-- table of the check -->", "<!-- end of the table -->"
 COLOURS = {"right": "green", "wrong": "red", "shown": ""}
 
@@ -26,7 +30,7 @@ def title(metric: str) -> str:
     if metric.startswith("busy_share"):
         return "busy share, mean" if tail == "mean" else f"busy share, scheduler {tail}"
     if metric.startswith("run_queue_mean"):
-        return f"run queue, mean, scheduler {tail}"
+        return f"run queue, mean at the sampler's ticks, scheduler {tail}"
     names = {"slice_us": "slice, us", "gap_us": "gap, us", "wake_to_run_us": "wake-up to run, us"}
     return f"{names[head]}, {tail}" if head in names else metric.replace("_", " ")
 
@@ -47,7 +51,13 @@ def heading(checked: Checked) -> str:
     """What was recorded, in a line."""
     slowed = "unknown" if checked.slowdown != checked.slowdown else f"{checked.slowdown:.0%}"
     spread = f"; band of migrations from {checked.repeats} repeats" if checked.repeats else ""
-    return f"{checked.trace}: {checked.window_s:.2f} s, {checked.flags}; slowed by tracing: {slowed}{spread}"
+    flags = checked.flags
+    if checked.replayed_with:
+        flags = f"recorded with {flags}, replayed with {checked.replayed_with}"
+    idle = (
+        "; too idle to check: with nothing run, the busy shares would be right too" if checked.is_idle else ""
+    )
+    return f"{checked.trace}: {checked.window_s:.2f} s, {flags}; slowed by tracing: {slowed}{spread}{idle}"
 
 
 def print_checks(checks: Sequence[Checked], console: Console) -> None:
@@ -60,6 +70,8 @@ def print_checks(checks: Sequence[Checked], console: Console) -> None:
             cells = (title(row.metric), number(row.recorded), number(row.simulated), number(row.ratio))
             table.add_row(*cells, band(row), row.verdict, style=COLOURS[row.verdict])
         console.print(table)
+    if any(row.metric.startswith("run_queue_mean") for checked in checks for row in checked.rows):
+        console.print(QUEUES_NOTE, style="dim")
     console.print(verdict_line(checks))
 
 

@@ -183,7 +183,9 @@ def check_schedulers(value: Any) -> Any:
     if type(value) is int and 0 <= value < SEXAGESIMAL_MIN:
         return str(value)
     if type(value) is int:
-        hint = f'in a file put it in quotes, S: "{value}"; without them YAML reads 8:4 as the number 484'
+        minutes, seconds = divmod(value, SEXAGESIMAL_MIN)
+        meant = f'S: "{minutes}:{seconds}"'
+        hint = f"in a file put it in quotes, {meant}; without them YAML reads that as the number {value}"
         raise problem('must be text, "N" or "N:M"', value=value, hint=hint)
     if value is not None:
         try:

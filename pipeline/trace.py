@@ -21,32 +21,25 @@ An imported file is used with workload=FILE.parquet, or, copied to conf/traces/N
 workload.trace=NAME.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
-from pipeline.beam_trace import (
-    convert_trace,
-    describe,
-    format_description,
-    read_beam_trace,
-    write_replay,
-)
-from pipeline.beam_trace.dbg_progress import ReadProgress
-from pipeline.beam_trace.dbg_trace import convert_dbg, read_dbg_trace
-from pipeline.beam_trace.dbg_words import DBG_WORDS, read_dbg_words
-from pipeline.build import TRACES, load_trace
-from pipeline.entry import pick_action, run_main, split_words
 from pipeline.errors import UserError
-from pipeline.recorder import format_recording, parse_options, record
-from pipeline.recorder.windows import Windows
-from pipeline.trace_check import check
-from pipeline.trace_show import show
+
+# The libraries behind an action take seconds to load, and Ctrl-C may come in them: each is imported by the
+# action itself, under `main`, which tells of an interrupt in one line.
 
 NS_PER_MS = 1_000_000
+EXIT_INTERRUPTED = 130
 
 
 def list_traces(words: Sequence[str]) -> int:
     """Print the traces in conf/traces."""
+    from pipeline.build import TRACES, load_trace
+    from pipeline.entry import split_words
+
     split_words(words, {})
     for path in sorted(TRACES.glob("*.parquet")):
         trace = load_trace(path.stem)
@@ -59,19 +52,25 @@ def list_traces(words: Sequence[str]) -> int:
 
 def import_folder(words: Sequence[str]) -> int:
     """Convert a recording: a folder of Parquet files, or a file of dbg:trace_port."""
+    from pipeline.beam_trace import convert_trace, describe, format_description, read_beam_trace, write_replay
+    from pipeline.beam_trace.dbg_progress import ReadProgress
+    from pipeline.beam_trace.dbg_trace import convert_dbg, read_dbg_trace
+    from pipeline.beam_trace.dbg_words import DBG_WORDS, read_dbg_words
+    from pipeline.entry import split_words
+
     defaults = {"out": "", "start_ms": "", "stop_ms": "", "force": "false"} | DBG_WORDS
     folders, options = split_words(words, defaults)
     if len(folders) != 1:
         hint = "python -m pipeline.trace import FOLDER out=FILE.parquet"
         raise UserError("import takes one folder or file", hint)
     folder = Path(folders[0])
+    if not (folder.is_dir() or folder.is_file()):
+        hint = "give the folder of a recording, or a file of dbg:trace_port"
+        raise UserError(f"{folder}: there is no such file or folder", hint)
     if folder.is_dir() and not (folder / "events.parquet").is_file():
         hint = "give a folder that has one, or the file of dbg:trace_port itself"
         raise UserError(f"{folder}: there is no events.parquet in it", hint)
-    name = folder.resolve().name if folder.is_dir() else folder.name.split(".", 1)[0]
-    out = Path(options["out"] or f"{name.replace('-', '_')}.parquet")
-    if out.exists() and options["force"] != "true":
-        raise UserError(f"{out} exists already", "give another file with out=..., or force=true")
+    out = import_target(folder, options["out"], may_replace=options["force"] == "true")
     start_ns = milliseconds("start_ms", options["start_ms"], 0)
     stop_ns = milliseconds("stop_ms", options["stop_ms"], 0) if options["stop_ms"] else None
     window = (start_ns, stop_ns) if options["start_ms"] or options["stop_ms"] else None
@@ -87,9 +86,21 @@ def import_folder(words: Sequence[str]) -> int:
             within = window and (start_ns, trace.window_ns if stop_ns is None else stop_ns)
             imported = convert_trace(trace, within)
     write_replay(imported.trace, out, imported.notes)
-    print(format_description(describe(imported.trace)))
+    print(format_description(describe(imported.trace), imported.notes))
     print(f"written to {out}; replay it with workload={out}")
     return 0
+
+
+def import_target(source: Path, given: str, *, may_replace: bool) -> Path:
+    """The file to write, checked before the work: it must be new, and of a name that a workload can have."""
+    name = source.resolve().name if source.is_dir() else source.name.split(".", 1)[0]
+    out = Path(given or f"{name.replace('-', '_')}.parquet")
+    if out.suffix != ".parquet":
+        hint = f"workload=FILE takes no other name; out={out.with_suffix('.parquet') if out.name else name}"
+        raise UserError(f"out={given}: must end with .parquet", hint)
+    if out.exists() and not may_replace:
+        raise UserError(f"{out} exists already", "give another file with out=..., or force=true")
+    return out
 
 
 def milliseconds(key: str, text: str, default_ns: int) -> int:
@@ -104,6 +115,9 @@ def milliseconds(key: str, text: str, default_ns: int) -> int:
 
 def record_node(words: Sequence[str]) -> int:
     """Record a node that runs, or a program that is started for it."""
+    from pipeline.recorder import format_recording, parse_options, record
+    from pipeline.recorder.windows import Windows
+
     recording = record(parse_options(words), Windows())
     print(format_recording(recording.summary))
     is_file = recording.out.suffix == ".parquet"
@@ -112,16 +126,36 @@ def record_node(words: Sequence[str]) -> int:
     return 0
 
 
+def from_module(module: str, name: str) -> Callable[[Sequence[str]], int]:
+    """An action of another module, which is imported when the action is run."""
+
+    def run(words: Sequence[str]) -> int:
+        return int(getattr(import_module(module), name)(words))
+
+    return run
+
+
 def trace_command(words: Sequence[str]) -> int:
     """Pick the action."""
+    from pipeline.entry import pick_action
+
     actions = {
-        "show": show, "list": list_traces, "import": import_folder, "check": check, "record": record_node,
-    }  # fmt: skip
+        "show": from_module("pipeline.trace_show", "show"),
+        "list": list_traces,
+        "import": import_folder,
+        "check": from_module("pipeline.trace_check", "check"),
+        "record": record_node,
+    }
     return pick_action(words, actions, __doc__)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Entry point of `python -m pipeline.trace` and `coreshift trace`."""
+    try:
+        from pipeline.entry import run_main
+    except KeyboardInterrupt:
+        print("coreshift: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
     return run_main(trace_command, words)
 
 

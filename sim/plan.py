@@ -161,6 +161,7 @@ def plan_of(
             "simulation.max_processes",
             simulation.max_processes,
             f"at least the {closed} processes present at the start",
+            "raise it" + (", or lower workload.load" if work.is_replay else ""),
         )
     shared = parameters.shared_row(topology, work.program, simulation, tables, work.is_replay)
     shared[K.LOG_CAPACITY - K.BASE] = log_capacity

@@ -28,6 +28,8 @@ from pipeline.beam_trace.slices import Slices, busy_ns, pair_slices
 from pipeline.beam_trace.working_set import working_sets
 from sim import NO_PEER, ReplayOp, ReplayTrace, TraceError, replay_stuck
 
+NS_PER_MS = 1_000_000
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -115,8 +117,9 @@ def ns_per_reduction(trace: BeamTrace, slices: Slices) -> float:
 def _check_window(trace: BeamTrace, window: tuple[int, int] | None) -> tuple[int, int]:
     start_ns, stop_ns = window if window is not None else (0, trace.window_ns)
     if not 0 <= start_ns < stop_ns <= trace.window_ns:
-        allowed = f"start below stop, both from 0 to {trace.window_ns} ns"
-        raise TraceError(f"window of {trace.name}", (start_ns, stop_ns), allowed)
+        allowed = f"start below stop, both from 0 to {trace.window_ns / NS_PER_MS:g}"
+        found = start_ns / NS_PER_MS, stop_ns / NS_PER_MS
+        raise TraceError(f"window of {trace.name}, (start, stop) in ms,", found, allowed)
     return int(start_ns), int(stop_ns)
 
 

@@ -20,7 +20,8 @@ RECORD_BYTES_MAX = 64 << 20
 
 WRAP_FILES_MAX = 1000
 GZIP_MAGIC = b"\x1f\x8b"
-NOT_A_TRACE = "a file written by dbg:trace_port(file, ...), gzipped or not"
+NOT_A_TRACE = "that of a file written by dbg:trace_port(file, ...), gzipped or not"
+RECORD_COMMAND = "make one with `python -m pipeline.trace record`"
 RECORD_COMMANDS = (
     'use `python -m pipeline.trace record`, or: P = (dbg:trace_port(file, "run.trace"))(), '
     "erlang:trace(all, true, [running, exiting, procs, garbage_collection, scheduler_id, "
@@ -97,11 +98,12 @@ class DbgFile:
         return spans, at
 
     def _foreign(self, data: bytes, at: int, new: int) -> TraceError:
-        found = f"{data[at : at + 12]!r}"
+        found = data[at : at + 12]
         if self.offset + at == 0:
             is_parquet = data.startswith(b"PAR1")
-            hint = "of a Parquet recording, give the folder" if is_parquet else RECORD_COMMANDS
-            return TraceError(f"{self.path}, first bytes", found, NOT_A_TRACE, hint)
+            # whoever gave another kind of file is not helped by how to record one in Erlang
+            hint = "of a Parquet recording, give the folder" if is_parquet else RECORD_COMMAND
+            return TraceError(f"the beginning of {self.path}", found, NOT_A_TRACE, hint)
         where = f"{self.path}, byte {self.offset + at}, after {self.records + new} whole events"
         allowed = f"a record: byte 0, its size (2 to {RECORD_BYTES_MAX}) in 4 bytes, a term"
         return TraceError(where, found, allowed, "the file is damaged here")

@@ -1,5 +1,7 @@
 """Summarise a replay trace in the figures that a reader compares with the recording."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,10 +54,21 @@ def describe(trace: ReplayTrace) -> dict[str, str | int | float]:
     }
 
 
-def format_description(figures: dict[str, str | int | float]) -> str:
-    """Lay a description out as aligned lines of name and value."""
+def format_description(
+    figures: Mapping[str, str | int | float], notes: Mapping[str, str] | None = None
+) -> str:
+    """Lay a description out as aligned lines of name and value.
+
+    Parameters
+    ----------
+    notes : of the file; a note NAME_from says where figure NAME is from, and goes beside it
+    """
     width = max(len(name) for name in figures)
-    return "\n".join(f"{name:<{width}}  {_shown(value)}" for name, value in figures.items())
+    lines = []
+    for name, value in figures.items():
+        origin = (notes or {}).get(f"{name}_from", "")
+        lines.append(f"{name:<{width}}  {_shown(value)}" + (f" ({origin})" if origin else ""))
+    return "\n".join(lines)
 
 
 def _shown(value: str | int | float) -> str:

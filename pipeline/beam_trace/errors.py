@@ -15,7 +15,8 @@ def require_file(path: Path, what: str) -> Path:
         raise TraceError(str(path), found, f"a file: {what}", "check the path")
     size = path.stat().st_size
     if not 0 < size <= FILE_BYTES_MAX:
-        raise TraceError(f"size of {path}", size, f"1 to {FILE_BYTES_MAX} bytes", RECORD_AGAIN)
+        hint = RECORD_AGAIN if size else f"the file is empty: {RECORD_AGAIN}"
+        raise TraceError(f"size of {path} in bytes", size, f"1 to {FILE_BYTES_MAX}", hint)
     return path
 
 

@@ -120,6 +120,11 @@ class Helper:
         except OSError:
             raise self._ended() from None
 
+    def ask(self, *parts: object) -> dict[str, Any]:
+        """Give a command and wait for its answer, which may be a refusal."""
+        self.send(*parts)
+        return self.answer()
+
     def answer(
         self, seconds: float = ANSWER_SECONDS_MAX, meanwhile: Callable[[], None] | None = None
     ) -> dict[str, Any]:

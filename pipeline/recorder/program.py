@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -39,7 +40,8 @@ class Program:
                 self._words, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
             )
         except OSError as error:
-            raise UserError(f"{words[0]}: cannot be started: {error.strerror}") from error
+            raise UserError(f"{words[0]}: cannot be started: {error.strerror}", _start_hint(words)) from error
+        self._is_told_to_stop = False
 
     def __enter__(self) -> Self:
         return self
@@ -50,14 +52,29 @@ class Program:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                # The whole session: the command may have been a script that started the VM.
-                os.killpg(self._process.pid, number)
-            try:
-                self._process.wait(END_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                continue
+        try:
+            if not (self._is_told_to_stop and self._ends()):
+                self._signal(signal.SIGTERM)
+                self._ends()
+        finally:
+            self._signal(signal.SIGKILL)
+            self._ends()
+
+    def told_to_stop(self) -> None:
+        """Note that its VM was asked to stop: it needs no signal, which its logger would report."""
+        self._is_told_to_stop = True
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            # The whole session: the command may have been a script that started the VM.
+            os.killpg(self._process.pid, number)
+
+    def _ends(self) -> bool:
+        try:
+            self._process.wait(END_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def check(self) -> None:
         """Raise if the program has ended."""
@@ -65,6 +82,15 @@ class Program:
         if code is not None:
             hint = "it has to run longer than the recording, or needs another command"
             raise UserError(f"{shlex.join(self._words)[:120]}: the program ended (exit code {code})", hint)
+
+
+def _start_hint(words: Sequence[str]) -> str:
+    """What may be meant by words that cannot be started: Erlang is missing, or a node was named by half."""
+    if Path(words[0]).name == "erl":
+        return "install Erlang/OTP 25 or later (Debian: erlang-base), or put its folder on PATH"
+    if len(words) == 1 and "/" not in words[0]:
+        return "a program is written as in a shell; a node that runs is written name@host"
+    return "is it there, on PATH, and allowed to be run?"
 
 
 def free_port() -> int:

@@ -17,6 +17,7 @@ from pipeline.beam_trace import import_trace
 from pipeline.errors import UserError
 from pipeline.files import TEMPORARY_SUFFIX
 from pipeline.recorder.helper import Atom, Helper
+from pipeline.recorder.interrupt import interruptible
 from pipeline.recorder.library import NoLibraryError, tracer_library
 from pipeline.recorder.options import EVENTS_DEFAULT, RecordOptions
 from pipeline.recorder.program import Program
@@ -65,6 +66,7 @@ def record(options: RecordOptions, windows: Windows) -> Recording:
     """
     wants_file = options.out.suffix == ".parquet"
     with ExitStack() as stack:
+        stack.enter_context(interruptible())
         stack.enter_context(windows)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coreshift-record-")))
         if wants_file:
@@ -125,6 +127,11 @@ def _run(options: RecordOptions, scratch: Path, folder: Path, windows: Windows) 
         windows.note(f"recorder: {mode} ({note})")
         windows.pause(options.after_s, program.check if program else None)
         result = _follow(options, helper, ask, mode, files, windows)
+        if program is not None:
+            # Whatever is wrong with that is no reason to lose the recording: a signal ends the program.
+            with contextlib.suppress(UserError):
+                if "stopped" in helper.ask(Atom("stop")):
+                    program.told_to_stop()
     windows.note("writing the tables")
     summary = _summarise(options, facts, mode, note, result)
     try:

@@ -48,9 +48,13 @@ FOREIGN = {
 @pytest.mark.parametrize("name", FOREIGN)
 def test_foreign_files(tmp_path, name):
     (tmp_path / "f").write_bytes(FOREIGN[name])
-    assert "a file written by dbg:trace_port" in str(refused(tmp_path / "f", "first bytes"))
+    error = refused(tmp_path / "f", "the beginning of")
+    assert "a file written by dbg:trace_port" in str(error)
+    assert f"is {FOREIGN[name][:12]!r}, must" in str(error)
+    assert "pipeline.trace record" in str(error)
+    assert len(str(error).replace(str(tmp_path), "")) < 250
     (tmp_path / "g").write_bytes(gzip.compress(FOREIGN[name]))
-    refused(tmp_path / "g", "first bytes")
+    refused(tmp_path / "g", "the beginning of")
 
 
 def test_parquet_file_in_place_of_its_folder(tmp_path):
@@ -267,7 +271,7 @@ def test_missing_empty_and_odd_paths(tmp_path):
     refused(tmp_path / "none", "missing")
     refused(tmp_path, "not a regular file")
     (tmp_path / "empty").write_bytes(b"")
-    refused(tmp_path / "empty", "is 0")
+    refused(tmp_path / "empty", "in bytes is 0, .*the file is empty")
     os.mkfifo(tmp_path / "pipe")
     refused(tmp_path / "pipe", "not a regular file")
 
@@ -327,7 +331,7 @@ def test_incomplete_wrap_sets(tmp_path):
     refused(tmp_path / "w0", "wrap=false")
     terms.write(tmp_path / "v0", good())
     terms.write(tmp_path / "v1", [b"junk"])
-    assert "v1" in refused(tmp_path / "v0", "first bytes").where
+    assert "v1" in refused(tmp_path / "v0", "the beginning of").where
 
 
 @pytest.mark.parametrize(
@@ -385,3 +389,27 @@ def test_flipped_bytes_are_read_or_refused(tmp_path, data):
         read_dbg_trace(path, DbgOptions(partial=True))
     except TraceError as error:
         assert str(path) in str(error)
+
+
+@pytest.mark.parametrize("name", ["m2.txt", "m2", ".parquet", "dir/", "m2.parquet.gz"])
+def test_file_that_no_workload_could_name_is_refused_before_the_work(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    terms.write(tmp_path / "a", [b"never read"])
+    assert main(["import", "a", f"out={name}"]) == 2
+    err = capsys.readouterr().err
+    assert f"out={name}: must end with .parquet" in err
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_source_that_is_not_there(tmp_path, capsys):
+    assert main(["import", str(tmp_path / "nofile.trace")]) == 2
+    err = capsys.readouterr().err
+    assert "nofile.trace: there is no such file or folder" in err
+    assert "file of dbg:trace_port" in err
+
+
+def test_window_is_told_in_the_unit_it_was_given_in(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    terms.write(tmp_path / "a", good())
+    assert main(["import", "a", "start_ms=900", "stop_ms=100"]) == 2
+    assert "in ms, is (900.0, 100.0), must be start below stop" in capsys.readouterr().err

@@ -291,9 +291,19 @@ def test_command_imports_a_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     terms.write(tmp_path / "my-run.trace.gz", story(), zipped=True)
     assert trace_command(["import", "my-run.trace.gz", "ns_per_reduction=20", "stop_ms=0.015"]) == 0
-    assert "my_run.parquet" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "my_run.parquet" in out
+    assert "20 (stated at the import)" in out
     trace = read_replay(tmp_path / "my_run.parquet")
     assert (trace.ns_per_reduction, trace.window_ns) == (20.0, 15_000)
+
+
+def test_command_says_where_an_estimate_is_from(tmp_path, capsys):
+    path = terms.write(tmp_path / "a.trace", story())
+    assert trace_command(["import", str(path), f"out={tmp_path / 'a.parquet'}"]) == 0
+    out = capsys.readouterr().out
+    assert "30 (assumed: " in out
+    assert "(the highest number that occurs)" in out
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

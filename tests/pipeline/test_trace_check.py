@@ -1,11 +1,13 @@
 """The check of a replay against its recording, and the description of a trace."""
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
 from pipeline.beam_trace.check_metrics import figures_of
 from pipeline.beam_trace.schedule import (
@@ -21,8 +23,16 @@ from pipeline.beam_trace.schedule import (
 )
 from pipeline.chart_trace import busy_shares
 from pipeline.errors import UserError
-from pipeline.replay_check import check_trace, compare, recorded_flags, repeated_migrations, switch_ns_of
-from pipeline.replay_check_text import checks_markdown
+from pipeline.replay_check import (
+    Checked,
+    check_trace,
+    compare,
+    differing_settings,
+    recorded_flags,
+    repeated_migrations,
+    switch_ns_of,
+)
+from pipeline.replay_check_text import checks_markdown, heading, print_checks, title
 from pipeline.trace import main
 from pipeline.trace_check import check
 from tests.unit.beam_trace.recording import summary, write_recording
@@ -95,6 +105,59 @@ def test_bands_follow_the_repeats():
     assert compare("t", "slice_us_p50", 1.0, right, []).verdict == "shown"
 
 
+@pytest.mark.parametrize(
+    ("recorded", "band"), [(0.02, (0.0, 0.07)), (0.5, (0.45, 0.55)), (0.98, (0.93, 1.0))]
+)
+def test_bands_of_shares_stay_between_nothing_and_all(recorded, band):
+    row = compare("t", "busy_share_mean", recorded, {"busy_share_mean": recorded}, [])
+    assert (row.low, row.high) == pytest.approx(band)
+    assert row.verdict == "right"
+
+
+def checked(share: float, replayed_with: str = "") -> Checked:
+    figures = {"busy_share_mean": share, "run_queue_mean_1": 2.8}
+    rows = tuple(compare("t", metric, value, figures, []) for metric, value in figures.items())
+    return Checked("t", rows, 0.1, 1.0, "+S 2 +sbt u", (), 0, replayed_with)
+
+
+def test_recording_that_hardly_runs_is_too_idle_to_check():
+    assert "too idle to check" in heading(checked(0.049))
+    assert checked(0.049).as_json()["too_idle_to_check"]
+    assert "idle" not in heading(checked(0.051))
+    assert not checked(0.051).as_json()["too_idle_to_check"]
+
+
+def test_sampled_queues_are_said_to_be_sampled():
+    shown = Console(record=True, file=io.StringIO(), width=200)
+    print_checks([checked(0.5)], shown)
+    text = shown.export_text()
+    assert "run queue, mean at the sampler's ticks, scheduler 1" in text
+    assert "Recorded run queues are sampled" in text
+    assert "ticks" in title("run_queue_mean_1")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], ""),
+        (["policy.erts.S=2", "cost.wake_ns=10000"], ""),
+        (["policy.erts.S=1"], "+S 1 +sbt u"),
+        (["policy.erts.S=1", "cost.wake_ns=3"], "+S 1 +sbt u cost.wake_ns=3"),
+        (["policy.erts.scl=false"], "+S 2 +sbt u +scl false"),
+        (["policy=balanced"], "policy=balanced"),
+    ],
+)
+def test_settings_of_the_replay_are_told_where_they_differ(words, told):
+    own = ("policy=erts", "cost.wake_ns=10000", "policy.erts.S=2", "policy.erts.sbt=u")
+    assert differing_settings({"S": "2", "sbt": "u"}, own, words) == told
+
+
+def test_title_says_what_was_recorded_and_what_replayed():
+    assert heading(checked(0.5)).startswith("t: 1.00 s, +S 2 +sbt u; slowed")
+    told = "t: 1.00 s, recorded with +S 2 +sbt u, replayed with +S 1 +sbt u; slowed"
+    assert heading(checked(0.5, "+S 1 +sbt u")).startswith(told)
+
+
 def test_time_of_a_switch_is_the_median_between_close_slices():
     rows = [(1, 0, 0, 100, -1), (2, 0, 103, 200, -1), (3, 0, 205, 300, -1), (4, 0, 90_000, 90_001, -1)]
     assert switch_ns_of(schedule(rows)) == 4
@@ -137,6 +200,7 @@ def test_check_prints_json_and_writes_markdown(recording, tmp_path, capsys):
     assert check([str(recording), "output=json", f"markdown={markdown}", "policy=balanced"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert found["flags"] == "+S 2:2 +sbt db"
+    assert found["replayed_with"] == "policy=balanced"
     rows = {row["metric"]: row for row in found["rows"]}
     assert rows["migrations_per_1000_slices"]["recorded"] == 0
     assert rows["switches_per_s"]["recorded"] == pytest.approx(2 / 900e-9, rel=0.05)

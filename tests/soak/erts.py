@@ -94,6 +94,8 @@ def check_active(view: View) -> str:
     active, last, is_forced = int(z[S.ACTIVE]), int(z[S.LAST_ACTIVE]), bool(z[S.FORCED])
     shown = f"ACTIVE {active}, LAST_ACTIVE {last}, USED {view.online}, RISE {z[S.RISE_ACTIVE]}"
     bad = not (1 <= active <= view.online and 1 <= last <= n and 0 <= z[S.RISE_ACTIVE] <= n)
+    # before the first full call it is the number of those created
+    last = active if last == n else last
     bad |= not is_forced and last > active
     bad |= not is_forced and not z[K.SCL] and not active == last == view.online
     bad |= is_forced and not view.counts_done.size

@@ -31,7 +31,7 @@ def is_waking(view: View) -> bool:
 
 def is_balanced(view: View) -> bool:
     """Run queues are balanced by length or utilisation, with paths; one works and one sleeps."""
-    settled = view.is_erts and view.z[S.FORCED] == 0 and view.z[S.LAST_ACTIVE] == view.online
+    settled = view.is_erts and view.z[S.FORCED] == 0 and view.z[S.LAST_ACTIVE] in (view.online, view.num_cores)
     states = {C.IDLE, C.RUNNING} <= set(view.core_state.tolist())
     return bool(settled and states and paths_of(view)[: view.online, :, E.KIND].any())
 

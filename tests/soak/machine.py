@@ -85,7 +85,9 @@ def check_occupants(view: View) -> str:
     return first_bad(found != counted, "hardware core", found=found, counted=counted)
 
 
-@invariant("holders", "A hardware core runs one scheduler at most: its holder, which is RUNNING there.")
+@invariant(
+    "holders", "A core runs one scheduler at most: its holder, RUNNING there, or an idle one of the BEAM that spun."
+)
 def check_holders(view: View) -> str:
     runs = np.bincount(view.on[view.running], minlength=view.num_hardware)
     holder = view.hardware[:, H.HOLDER]
@@ -93,7 +95,14 @@ def check_holders(view: View) -> str:
         return first_bad((runs > 1) | (holder != C.NONE), "hardware core", runs=runs, holder=holder)
     runner = np.full(view.num_hardware, C.NONE)
     runner[view.on[view.running]] = view.running
-    return first_bad((runs > 1) | (holder != runner), "hardware core", runs=runs, holder=holder)
+    bad = (runs > 1) | (holder != runner)
+    if view.z[K.ERTS]:
+        own = np.maximum(holder, 0)
+        state, waited = view.core_state[own], view.hardware[:, H.FIRST_WAITER] >= 0
+        spins = (holder >= 0) & (runs == 0) & (view.on[own] == np.arange(view.num_hardware))
+        spins &= (state == C.WAKING) | (state == C.IDLE) & (~waited | (view.events[own] < TIME_NEVER_NS))
+        bad &= ~spins
+    return first_bad(bad, "hardware core", runs=runs, holder=holder)
 
 
 @invariant("waiters", "STALLED schedulers, and no others, wait once for their core, which another one holds.")
@@ -143,7 +152,8 @@ def check_events(view: View) -> str:
     never = due == TIME_NEVER_NS
     bad = ((state == C.RUNNING) | (state == C.WAKING)) & (never | (due < view.now))
     bad |= ((state == C.STALLED) | (state == C.OFFLINE)) & ~never
-    bad |= (state == C.IDLE) & ~never & ((due < view.now) | (view.z[K.POLL_NS] == 0))
+    may_wait = view.z[K.POLL_NS] != 0 or (view.z[K.ERTS] and view.z[K.MOVES])  # a poll, or the end of spinning
+    bad |= (state == C.IDLE) & ~never & ((due < view.now) | (not may_wait))
     beyond = (view.events[view.num_cores :] != TIME_NEVER_NS).any()
     return first_bad(bad, "core", state=state, event=due) or ("an event of no core" if beyond else "")
 

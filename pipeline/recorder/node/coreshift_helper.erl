@@ -41,7 +41,12 @@ commands(State) ->
             say([{library, library(maps:get(target, State), {Name, Path, Digest}, State)}]),
             commands(State#{library => Name});
         {record, Options} ->
-            record(maps:get(target, State), Options, State)
+            record(maps:get(target, State), Options, State),
+            commands(State);
+        {stop} ->
+            %% Quieter than a signal, of which a program's logger tells.
+            call(maps:get(target, State), init, stop, []),
+            say([{stopped, true}])
     end.
 
 refuse(Kind, Text) -> throw({refused, Kind, Text}).

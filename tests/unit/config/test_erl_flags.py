@@ -220,7 +220,7 @@ def policy_file(folder: Path, text: str) -> str:
 def test_schedulers_without_quotes_in_a_file_are_no_silent_number(
     tmp_path: Path, study_of: MakeStudy
 ) -> None:
-    with pytest.raises(ConfigError, match="reads 8:4 as the number 484"):
+    with pytest.raises(ConfigError, match="without them YAML reads that as the number 484"):
         study_of(*SMALL, policy_file(tmp_path, "S: 8:4"))
 
 
