@@ -15,8 +15,8 @@ TITLES = {
 }
 PER_SCHEDULER = {"busy_share": "busy share", "run_queue_mean": "run queue, mean"}
 QUEUES_NOTE = (
-    "Recorded run queues are sampled. Timers of the program expire on the same ticks as the sampler's, so that "
-    "the queues of a program that mostly sleeps look longer than their mean. Simulated ones are over all time."
+    "Recorded run queues are sampled. Timers of the program expire on the same ticks as the sampler's, so "
+    "that a program that mostly sleeps shows longer queues than its mean. Simulated ones are over all time."
 )
 BEGIN, END = "<!-- table of the check -->", "<!-- end of the table -->"
 COLOURS = {"right": "green", "wrong": "red", "shown": ""}

@@ -96,7 +96,7 @@ def import_target(source: Path, given: str, *, may_replace: bool) -> Path:
     name = source.resolve().name if source.is_dir() else source.name.split(".", 1)[0]
     out = Path(given or f"{name.replace('-', '_')}.parquet")
     if out.suffix != ".parquet":
-        hint = f"workload=FILE takes no other name; out={out.with_suffix('.parquet') if out.name else name}"
+        hint = f"workload=FILE takes no other name; try out={name.replace('-', '_')}.parquet"
         raise UserError(f"out={given}: must end with .parquet", hint)
     if out.exists() and not may_replace:
         raise UserError(f"{out} exists already", "give another file with out=..., or force=true")

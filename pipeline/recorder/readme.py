@@ -10,6 +10,7 @@ Recorded by Coreshift from Erlang/OTP {otp} (erts {erts}), flags `{flags}`;
 * Recorder: {recorder} ({note}). Message events: {messages}.
 * Windows A (untraced), B (traced, {seconds:.3f} s, ended by {stopped}), C (untraced), one after the other.
 * Slowdown while traced, 1 - B / mean(A, C): reductions {reductions}, context switches {switches}.
+  CPU use, B - mean(A, C): {added} of the schedulers' time; at low load the cost of tracing is there alone.
 * {events} events. The recorder's own processes are in the trace: {pids}.
 
 | column of events.parquet | unit, meaning |
@@ -44,6 +45,7 @@ def readme(summary: dict[str, Any]) -> str:
         stopped=summary["stopped_by"],
         reductions=cost["reductions_per_s"]["slowdown_share"],
         switches=cost["context_switches_per_s"]["slowdown_share"],
+        added=cost["busy_share"]["added_share"],
         events=summary["events"],
         pids=", ".join(map(str, summary["recorder_pids"])),
     )

@@ -266,12 +266,13 @@ def _write(
     late &= pl.int_range(pl.len()).over("window") >= SAMPLES_MIN
     if summary["stopped_by"] != "time":
         samples = samples.with_columns(pl.when(late).then(pl.lit("-")).otherwise("window").alias("window"))
+    own = [process_number(row, shift) for row in result["recorder"]]
     summary = {
         **summary,
         "events": events.height,
         "dropped": 0,
-        "recorder_pids": [process_number(row, shift) for row in result["recorder"]],
-        **event_figures(events, window_ns, schedulers),
+        "recorder_pids": own,
+        **event_figures(events, window_ns, schedulers, own),
         "agreement": agreement(events, samples),
     }
     events.write_parquet(folder / "events.parquet")

@@ -55,9 +55,12 @@ class Cost(Spec):
     )
     spin_wake_ns: int = number(300, 0, 10**9, "erts: waking a scheduler that spins", unit="ns")
     ns_per_reduction: float | None = number(
-        None, 1e-3, 1e6, "time of a reduction; null = as the workload says (a replay keeps its own)", optional=True, unit="ns"
+        None, 1e-3, 1e6, "time of a reduction; null = as the workload says; a replay keeps its own",
+        optional=True, unit="ns",
+    )  # fmt: skip
+    class_times: tuple[ClassTime, ...] = other(
+        "times of a reduction by class of the workload, at most 10000", default=()
     )
-    class_times: tuple[ClassTime, ...] = other("times of a reduction by class of the workload, at most 10000", default=())
     context_switch_cycles: int = number(150, 0, 10**9, "direct part of a migration", unit="cycles")
     synchronisation_cycles: tuple[int, ...] = other("flat: locks and flags", default=(0, 50, 80, 120))
     misses: tuple[int, ...] = other("flat: cache misses after a move", default=(0, 1, 3, 4))

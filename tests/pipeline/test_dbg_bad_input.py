@@ -359,13 +359,13 @@ def test_words_that_cannot_be_used(tmp_path, monkeypatch, word):
 def test_words_for_a_file_with_a_folder(tmp_path):
     (tmp_path / "events.parquet").touch()
     with pytest.raises(UserError, match="not for a folder"):
-        trace_command(["import", str(tmp_path), "prof=x", f"out={tmp_path / 'out'}"])
+        trace_command(["import", str(tmp_path), "prof=x", f"out={tmp_path / 'out.parquet'}"])
 
 
 def test_folder_without_the_parquet_form(tmp_path):
     terms.write(tmp_path / "dbg.trace", good())
     with pytest.raises(UserError, match="no events.parquet"):
-        trace_command(["import", str(tmp_path), f"out={tmp_path / 'out'}"])
+        trace_command(["import", str(tmp_path), f"out={tmp_path / 'out.parquet'}"])
 
 
 def test_command_tells_in_one_line_and_writes_nothing(tmp_path, monkeypatch, capsys):
@@ -398,7 +398,7 @@ def test_file_that_no_workload_could_name_is_refused_before_the_work(tmp_path, m
     assert main(["import", "a", f"out={name}"]) == 2
     err = capsys.readouterr().err
     assert f"out={name}: must end with .parquet" in err
-    assert os.listdir(tmp_path) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_source_that_is_not_there(tmp_path, capsys):

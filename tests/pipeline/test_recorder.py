@@ -240,6 +240,7 @@ def check_recording(folder: Path, mode: str) -> dict:
 def test_a_node_is_recorded_and_imported(recorded, tmp_path):
     mode, out, printed = recorded
     assert "slowdown while traced" in printed
+    assert "points (" in printed
     assert COOKIE not in printed
     summary = check_recording(out, mode)
     assert summary["overhead"]["reductions_per_s"]["slowdown_share"] is not None
@@ -314,13 +315,14 @@ def test_the_limit_of_events_ends_the_recording(node, tmp_path, capsys, mode, re
     node.wait_clean()
 
 
-def test_a_program_is_started_recorded_and_ended(ebin, tmp_path, monkeypatch):
+def test_a_program_is_started_recorded_and_ended(ebin, tmp_path, monkeypatch, capfd):
     state = tmp_path / "state"
     monkeypatch.setenv("SUBJECT_STATE", str(state))
     program = [ERL, "-noinput", "+S", "2:2", "-pa", str(ebin), "-s", "subject", "go"]
     out = tmp_path / "trace"
     chosen = ["seconds=0.3", "after=0.2", f"out={out}", "mode=dbg", "max_events=100000"]
     assert main(["record", *chosen, "--", *program]) == 0
+    assert "SIGTERM" not in "".join(capfd.readouterr())
     check_recording(out, "dbg")
     # It has ended: nobody writes its state any more.
     state.unlink(missing_ok=True)
@@ -377,8 +379,11 @@ def script_at_work(node: Node, out: Path, *more: str):
 
 
 @pytest.mark.parametrize(
-    ("mode", "number"), [("auto", signal.SIGKILL), ("dbg", signal.SIGKILL), ("auto", signal.SIGINT)]
-)
+    ("mode", "number"),
+    [
+        ("auto", signal.SIGKILL), ("dbg", signal.SIGKILL), ("auto", signal.SIGINT), ("auto", signal.SIGTERM),
+    ],
+)  # fmt: skip
 def test_nothing_is_left_in_the_node_when_the_recorder_goes(own_node, tmp_path, mode, number):
     with script_at_work(own_node, tmp_path / "trace", f"mode={mode}") as script:
         processes = Path("/proc") / str(script.pid)
@@ -389,8 +394,35 @@ def test_nothing_is_left_in_the_node_when_the_recorder_goes(own_node, tmp_path, 
             assert COOKIE not in "".join(path.read_text() for path in commands)
         script.send_signal(number)
         own_node.wait_clean()
-        assert script.wait(WAIT_S) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+        assert script.wait(WAIT_S) == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     assert not (tmp_path / "trace").exists()
+    assert number == signal.SIGKILL or not (tmp_path / "trace.partial").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_program_that_was_started(ebin, tmp_path, number):
+    """Twice, as `timeout` sends it: the second one must not cut the clean-up short."""
+    state, out = tmp_path / "state", tmp_path / "out" / "trace"
+    environment = {**os.environ, "SUBJECT_STATE": str(state), "SUBJECT_CALM": "yes", "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-m", "pipeline.trace", "record", "seconds=20", f"out={out}", "mode=dbg", "--"]
+    command += [ERL, "-noinput", "+S", "2:2", "-pa", str(ebin), "-s", "subject", "go"]
+    script = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: state.exists() and int(state.read_text().split()[1]) > 0, "tracing begins")
+        script.send_signal(number)
+        script.send_signal(number)
+        told = script.communicate(timeout=WAIT_S)[1]
+    finally:
+        script.kill()
+        script.wait()
+    assert script.returncode == 130
+    assert told.endswith("coreshift: interrupted\n")
+    assert "Traceback" not in told
+    assert not list(out.parent.iterdir())
+    # The program has ended: nobody writes its state any more.
+    state.unlink(missing_ok=True)
+    time.sleep(0.2)
+    assert not state.exists()
 
 
 def test_a_node_that_ends_meanwhile_is_told(own_node, tmp_path):
@@ -471,6 +503,11 @@ def test_a_name_that_epmd_does_not_know(tmp_path, capsys, monkeypatch):
 def test_without_erl(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "erl: not found on PATH" in refused(capsys, "a@b", f"out={tmp_path / 'trace'}")
+    told = refused(capsys, f"out={tmp_path / 'trace'}", "--", "erl", "-noshell")
+    assert "erl: cannot be started: No such file" in told
+    assert "install Erlang/OTP 25 or later" in told
+    told = refused(capsys, f"out={tmp_path / 'trace'}", "--", "subject")
+    assert "a node that runs is written name@host" in told
 
 
 def test_an_output_that_cannot_be(node, tmp_path, capsys):

@@ -31,7 +31,8 @@ def is_waking(view: View) -> bool:
 
 def is_balanced(view: View) -> bool:
     """Run queues are balanced by length or utilisation, with paths; one works and one sleeps."""
-    settled = view.is_erts and view.z[S.FORCED] == 0 and view.z[S.LAST_ACTIVE] in (view.online, view.num_cores)
+    is_whole = view.z[S.LAST_ACTIVE] in (view.online, view.num_cores)
+    settled = view.is_erts and view.z[S.FORCED] == 0 and is_whole
     states = {C.IDLE, C.RUNNING} <= set(view.core_state.tolist())
     return bool(settled and states and paths_of(view)[: view.online, :, E.KIND].any())
 

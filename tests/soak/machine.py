@@ -86,7 +86,7 @@ def check_occupants(view: View) -> str:
 
 
 @invariant(
-    "holders", "A core runs one scheduler at most: its holder, RUNNING there, or an idle one of the BEAM that spun."
+    "holders", "A core runs one scheduler at most: its holder, or one of the BEAM holds it idle, spinning."
 )
 def check_holders(view: View) -> str:
     runs = np.bincount(view.on[view.running], minlength=view.num_hardware)
@@ -152,7 +152,8 @@ def check_events(view: View) -> str:
     never = due == TIME_NEVER_NS
     bad = ((state == C.RUNNING) | (state == C.WAKING)) & (never | (due < view.now))
     bad |= ((state == C.STALLED) | (state == C.OFFLINE)) & ~never
-    may_wait = view.z[K.POLL_NS] != 0 or (view.z[K.ERTS] and view.z[K.MOVES])  # a poll, or the end of spinning
+    # of an idle core: a poll, or the end of spinning
+    may_wait = view.z[K.POLL_NS] != 0 or (view.z[K.ERTS] and view.z[K.MOVES])
     bad |= (state == C.IDLE) & ~never & ((due < view.now) | (not may_wait))
     beyond = (view.events[view.num_cores :] != TIME_NEVER_NS).any()
     return first_bad(bad, "core", state=state, event=due) or ("an event of no core" if beyond else "")
@@ -241,7 +242,8 @@ def check_refuges(view: View) -> str:
     strict = rows[:, P.AFFINITY] == P.STRICT
     able &= ~strict[:, None] | view.facts.masks[rows[:, P.MASK]][:, view.on]
     failed = view.core[cores, C.CAUSE] == C.FAILURE
-    moves = np.where(failed, z[K.ON_FAILURE], z[K.ON_POWER])
+    # a draining core that fails takes those with it that were left on an OFFLINE scheduler of it before
+    moves = np.where(failed, z[K.ON_FAILURE] & z[K.ON_POWER], z[K.ON_POWER])
     moves = np.where(view.core_state[cores] == C.OFFLINE, moves, z[K.ON_AFFINITY]) == 1
     return first_bad(able.any(axis=1) & moves, "stranded process", slot=slots, core=cores, strict=strict)
 
