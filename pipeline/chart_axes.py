@@ -20,7 +20,8 @@ from pipeline.chart_parts import (
     metric_title,
     value_frame,
 )  # fmt: skip
-from pipeline.recommend import TAIL_METRIC, Recommendation, plain_name
+from pipeline.plain import plain_name
+from pipeline.recommend import TAIL_METRIC, Recommendation
 
 PANELS = (
     "load_imbalance", "migration_overhead_share", "wasted_core_share", "slowdown_p99",

@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 import sim
-from pipeline.recommend import plain
+from pipeline.plain import plain
 
 # Okabe-Ito colours: told apart with every kind of colour vision.
 RED, BLUE, INK, MUTED = "#D55E00", "#0072B2", "#222222", "#9a9a9a"

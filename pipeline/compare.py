@@ -22,7 +22,7 @@ from pipeline.aggregate import LABELS, RunTables, read_run, summarise
 from pipeline.analyse import HEADLINE
 from pipeline.entry import run_main, split_words
 from pipeline.errors import UserError, did_you_mean
-from pipeline.recommend import plain
+from pipeline.plain import plain
 
 WIDTH_MAX = 400
 

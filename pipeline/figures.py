@@ -22,7 +22,8 @@ from pipeline.chart_axes import (
 )  # fmt: skip
 from pipeline.chart_parts import INK, MUTED, POLICY_COLOURS, RED, metric_axis, metric_title, value_frame
 from pipeline.files import write_atomic
-from pipeline.recommend import Recommendation, plain_name, setting_text
+from pipeline.plain import plain_name
+from pipeline.recommend import Recommendation, setting_text
 
 VEGA_LITE = alt.SCHEMA_VERSION.lstrip("v").rsplit(".", 1)[0]
 FRONT_CAPTION = (

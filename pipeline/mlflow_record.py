@@ -27,7 +27,9 @@ from sqlalchemy.engine import Engine
 from pipeline.aggregate import LABELS, OBJECTIVES, RunTables, is_policy_key, read_run, summarise
 from pipeline.choice_text import short_flags
 from pipeline.mlflow_views import AS_TEXT, experiment_note, parent_note, view_tags
-from pipeline.recommend import Recommendation, has_value, mark_front, plain, plain_name
+from pipeline.plain import plain, plain_name
+from pipeline.recommend import Recommendation, mark_front
+from pipeline.rerun import has_value
 
 # Increased by every change of what is written for a run, so that recording again replaces it.
 RECORD_VERSION = 4

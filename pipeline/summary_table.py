@@ -18,15 +18,8 @@ from pipeline.analyse import HEADLINE, Analysis, analyse, finite
 from pipeline.chart_parts import metric_title
 from pipeline.choice_text import flags_text
 from pipeline.erl_flags import flag_line, full_line
-from pipeline.recommend import (
-    RULES,
-    TAIL_METRIC,
-    Recommendation,
-    flags_of_row,
-    plain,
-    plain_name,
-    setting_text,
-)
+from pipeline.plain import plain, plain_name
+from pipeline.recommend import RULES, TAIL_METRIC, Recommendation, flags_of_row, setting_text
 from pipeline.record import RecordStatus
 from pipeline.report_html import shown
 

@@ -18,7 +18,9 @@ from rich.console import Console
 import sim
 from pipeline.aggregate import read_run, summarise
 from pipeline.analyse import analyse
-from pipeline.recommend import has_value, mark_front, plain, plain_name, study_words
+from pipeline.plain import plain, plain_name
+from pipeline.recommend import mark_front
+from pipeline.rerun import has_value, study_words
 from pipeline.summary_table import print_summary, summary_json
 from tests.unit.analysis.synthetic import make_points, truth, write_run
 

@@ -9,7 +9,7 @@ import yaml
 
 from pipeline import cli, simulate, sweep, topology, trace
 from pipeline.compose import read_command, split_flags
-from pipeline.recommend import rerun_of
+from pipeline.rerun import rerun_of
 from tests.unit.config.conftest import MakeStudy
 
 SHORT = (
