@@ -1,0 +1,1 @@
+"""The longer suite: what Coreshift computes against what is known, case by case, and a report of it."""
