@@ -120,6 +120,7 @@ def set_parts(row: Row, policy: Policy) -> None:
     if triggers.blocking:
         row[K.WAKE] = names.PLACEMENTS_WAKE.index(policy.placement.wake)
     row[K.CHOICES] = policy.placement.choices
+    row[K.PROBE_LOAD] = policy.placement.probe_load
     if not triggers.load_imbalance:
         return
     stealing, balancing = policy.stealing, policy.balancing
@@ -135,7 +136,7 @@ def set_parts(row: Row, policy: Policy) -> None:
     row[K.BALANCE_PERIOD_NS] = balancing.period_ns
     row[K.IMBALANCE] = balancing.imbalance
     row[K.BALANCE_BATCH] = balancing.batch
-    row[K.HIERARCHICAL] = int(balancing.scope == "hierarchical")
+    row[K.SCOPE] = names.SCOPES.index(balancing.scope)
 
 
 def set_decision(row: Row, policy: Policy) -> None:

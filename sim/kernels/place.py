@@ -93,6 +93,22 @@ def best_of(z, g, f, p):
 
 
 @kernel
+def probe(z, g, f, p, reference):
+    """The reference if its load is below a limit, else the first of `choices` random cores where it is.
+
+    Source: Eager, Lazowska and Zahorjan 1986, sender-initiated, threshold location policy.
+    """
+    own = allowed_near(z, g, f, p, reference)
+    if queues.load(z, own) < z[K.PROBE_LOAD]:
+        return own
+    for _ in range(z[K.CHOICES]):
+        other = allowed_near(z, g, f, p, random_core(z, g, f))
+        if queues.load(z, other) < z[K.PROBE_LOAD]:
+            return other
+    return own
+
+
+@kernel
 def numa_local(z, g, f, p, reference):
     """Least loaded core of p's home node, else of the machine; without a home, the reference's node.
 
@@ -171,6 +187,8 @@ def propose(z, g, f, p, rule, reference):
         return anywhere(z, g, f, p, reference)
     if rule == R.BEST_OF:
         return best_of(z, g, f, p)
+    if rule == R.PROBE:
+        return probe(z, g, f, p, reference)
     if rule == R.WHERE_PREFERRED:
         return where_preferred(z, p, reference)
     return numa_local(z, g, f, p, reference)

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from sim.spec.base import Spec, SpecError, choice, number, other, part
 
-PLACEMENTS_SPAWN = ("parent", "round_robin", "random", "least_loaded", "best_of", "numa_local")
-PLACEMENTS_WAKE = ("last", "round_robin", "random", "least_loaded", "best_of", "numa_local", "preferred")
+PLACEMENTS_SPAWN = ("parent", "round_robin", "random", "least_loaded", "best_of", "numa_local", "probe")
+PLACEMENTS_WAKE = (
+    "last", "round_robin", "random", "least_loaded", "best_of", "numa_local", "probe", "preferred",
+)  # fmt: skip
 VICTIMS = ("off", "random", "nearest", "longest", "erts")
 AMOUNTS = ("one", "half", "batch")
-SCOPES = ("machine", "hierarchical")
+SCOPES = ("machine", "hierarchical", "node_average")
 DECISIONS = ("cost_benefit", "always", "remaining_life")
 REMAINING = ("class_mean", "step", "age")
 ADAPTIVE = ("off", "feedback")
@@ -29,7 +31,8 @@ class Placement(Spec):
 
     spawn: str = choice("parent", PLACEMENTS_SPAWN, "rule for a process that was just created")
     wake: str = choice("last", PLACEMENTS_WAKE, "rule for a process that blocked and is ready again")
-    choices: int = number(2, 1, 1024, "cores looked at by best_of")
+    choices: int = number(2, 1, 1024, "cores looked at by best_of, at most by probe")
+    probe_load: int = number(1, 1, 1_000_000, "probe: a core with fewer processes takes one more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,9 @@ class Balancing(Spec):
     period_ns: int = number(0, 0, 3600 * SECOND_NS, "time between passes; 0 = off", unit="ns")
     imbalance: int = number(2, 1, 1_000_000, "least difference of load (processes) that is acted on")
     batch: int = number(4, 1, 4096, "migrations in one pass at most")
-    scope: str = choice("machine", SCOPES, "whole machine, or cluster, then node, then machine")
+    scope: str = choice(
+        "machine", SCOPES, "whole machine; cluster, then node, then machine; or nodes by their averages"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -276,6 +276,17 @@ HANDMADE = {
             balancing=sim.Balancing(period_ns=5000, scope="hierarchical", batch=2),
         ),
     ),
+    "balancing by the averages of nodes": scenario(
+        machine(8, 2, 4),
+        workload(looping("worker", 30, 300, start="first"), looping("other", 5, 900, start="random")),
+        eager(
+            stealing=sim.Stealing(victim="off"),
+            balancing=sim.Balancing(period_ns=5000, scope="node_average", imbalance=1, batch=3),
+        ),
+    ),
+    "probing for a place": scenario(
+        machine(6, 2, 2), going_back(), eager(placement=sim.Placement(spawn="probe", wake="probe"))
+    ),
     "adaptive up and down": scenario(
         machine(4),
         going_back(),

@@ -1,5 +1,7 @@
 """Push: the periodic pass, and the feedback on threshold and period (DESIGN §6, §9)."""
 
+from fractions import Fraction
+
 from tests.reference.benefit import INFINITE
 from tests.reference.codes import NONE, EventKind, LogCode, Mechanism
 from tests.reference.migration import try_migration
@@ -11,41 +13,84 @@ def balance(lane) -> None:
     lane.pass_count += 1
     for group in balance_groups(lane):
         balance_group(lane, group)
+    if lane.policy.balancing.scope == "node_average":
+        balance_averages(lane)
     lane.pending.set(EventKind.BALANCE, 0, lane.now + lane.balance_period_ns)
 
 
 def balance_groups(lane) -> list[list]:
     """Give the groups of this pass: machine, or clusters, nodes or machine by its number."""
     machine, number = lane.machine, lane.pass_count
-    if lane.policy.balancing.scope == "machine" or number % 16 == 0:
+    scope = lane.policy.balancing.scope
+    if scope == "machine" or (scope == "hierarchical" and number % 16 == 0):
         return [lane.cores]
     ids, size = machine.cluster, machine.num_clusters
-    if number % 4 == 0:
+    if number % 4 == 0 or scope == "node_average":
         ids, size = machine.node, machine.num_nodes
     groups = [[core for core in lane.cores if ids[core.hw] == i] for i in range(size)]
     return [group for group in groups if group]
+
+
+def busiest_of(group: list):
+    """Give the core with the greatest load that has a queued process, or None."""
+    able = [core for core in group if core.queue_length()]
+    return max(able, key=lambda core: (core.load(), -core.index), default=None)
+
+
+def least_of(lane, group: list):
+    """Give the available core with the least load, or None."""
+    able = [core for core in group if lane.is_available(core.index)]
+    return min(able, key=lambda core: (core.load(), core.index), default=None)
 
 
 def balance_group(lane, group: list) -> None:
     """Move from the busiest to the least loaded core, up to `batch` processes."""
     rule, before = lane.policy.balancing, None
     for _ in range(rule.batch):
-        able = [core for core in group if core.queue_length()]
-        open_ones = [core for core in group if lane.is_available(core.index)]
-        if not able or not open_ones:
+        busiest, least = busiest_of(group), least_of(lane, group)
+        if busiest is None or least is None or busiest.load() - least.load() < rule.imbalance:
             return
-        busiest = max(able, key=lambda core: (core.load(), -core.index))
-        least = min(open_ones, key=lambda core: (core.load(), core.index))
-        if busiest.load() - least.load() < rule.imbalance:
+        if not push(lane, busiest, least, before):
             return
-        process = busiest.queued()[-1]
-        k = busiest.queue_length()
-        place = (busiest.index, least.index)
-        if not try_migration(lane, process, place, Mechanism.BALANCE, k, is_later=place == before):
+        before = (busiest.index, least.index)
+
+
+def balance_averages(lane) -> None:
+    """Move from the node with the greatest average load to that with the least, up to `batch` processes."""
+    rule, before = lane.policy.balancing, None
+    for _ in range(rule.batch):
+        nodes = available_by_node(lane)
+        if not nodes:
             return
-        busiest.remove(process)
-        lane.make_ready(process, least, may_wake_others=False)
-        before = place
+        average = {node: Fraction(sum(c.load() for c in cores), len(cores)) for node, cores in nodes.items()}
+        high = max(average, key=lambda node: (average[node], -node))
+        low = min(average, key=lambda node: (average[node], node))
+        if high == low or average[high] - average[low] < rule.imbalance:
+            return
+        standing = [core for core in lane.cores if lane.machine.node[core.hw] == high]
+        busiest, least = busiest_of(standing), least_of(lane, nodes[low])
+        if busiest is None or not push(lane, busiest, least, before):
+            return
+        before = (busiest.index, least.index)
+
+
+def available_by_node(lane) -> dict[int, list]:
+    """Give the available cores of each node that has some."""
+    found: dict[int, list] = {}
+    for core in lane.cores:
+        if lane.is_available(core.index):
+            found.setdefault(lane.machine.node[core.hw], []).append(core)
+    return found
+
+
+def push(lane, source, target, before: tuple[int, int] | None) -> bool:
+    """Move the last process of one core to another; tell whether it was let through."""
+    process, k, place = source.queued()[-1], source.queue_length(), (source.index, target.index)
+    if not try_migration(lane, process, place, Mechanism.BALANCE, k, is_later=place == before):
+        return False
+    source.remove(process)
+    lane.make_ready(process, target, may_wake_others=False)
+    return True
 
 
 def adjust(lane) -> None:

@@ -44,12 +44,27 @@ def propose(lane, process, rule: str, reference: int) -> int:
             drawn = [below(lane.draw_policy("placement"), n) for _ in choices]
             able = [allowed_from(lane, process, core) for core in drawn]
             return min(able, key=lambda core: lane.cores[core].load())
+        case "probe":
+            return probe(lane, process, reference)
         case "least_loaded":
             return least_loaded(lane, process, reference, range(n))
         case "numa_local":
             near = neighbourhood(lane, process, reference)
             return least_loaded(lane, process, reference, near)
     raise ValueError(rule)
+
+
+def probe(lane, process, reference: int) -> int:
+    """Give the reference if it has little to do, else the first drawn core that has; else the reference."""
+    rule = lane.policy.placement
+    own = allowed_from(lane, process, reference)
+    tried, left = own, rule.choices
+    while lane.cores[tried].load() >= rule.probe_load:
+        if left == 0:
+            return own
+        tried = allowed_from(lane, process, below(lane.draw_policy("placement"), len(lane.cores)))
+        left -= 1
+    return tried
 
 
 def preferred(lane, process, reference: int) -> int:
