@@ -19,7 +19,7 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))
 # DVC runs its stages' `python` from the environment, and sends no statistics.
 DVC = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1 $(PY) -m dvc
 
-.PHONY: help setup sweep test bench ui report repro lint format types lock clean distclean
+.PHONY: help setup sweep test validate bench ui report repro lint format types lock clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ sweep: $(STAMP) ## run the default study, or the one that ARGS="..." describes
 test: $(STAMP) ## run the tests; ARGS="tests/unit -k mask" chooses some
 	@$(PY) -c 'import sim; sim.compile_kernels()'
 	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+validate: $(STAMP) ## hold the simulator against theory (some 15 minutes), with a report; ARGS="--quick"
+	@$(PY) -m tests.validation $(ARGS)
 
 bench: $(STAMP) ## time the simulator against plain C, where there is a compiler
 	@$(PY) -m tests.bench.bench_kernel $(ARGS)

@@ -1,4 +1,4 @@
-"""What a case of the validation suite is, and what it finds: checks, and plots of theory against simulation."""
+"""What a case of the validation suite is, and what it finds: checks, and plots of theory and simulation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

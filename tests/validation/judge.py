@@ -1,4 +1,4 @@
-"""Checks made from replicates: Student-t intervals at one stated error rate (Law 2015, ch. 9: replication/deletion).
+"""Checks made from replicates: Student-t intervals at one error rate (replication/deletion: Law 2015, ch. 9).
 
 Replicates are independent and equal in law, each with its own warm-up deleted, so their means are independent
 draws of one distribution that is close to normal, and the interval of their mean is Student's. A right

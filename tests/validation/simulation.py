@@ -63,7 +63,7 @@ def tail(histogram: dict[int, int], edges: Sequence[int]) -> np.ndarray:
 
 
 def edges_near(values_ns: Sequence[float]) -> list[int]:
-    """The edges between buckets that are nearest below some values: a tail there is not blurred by buckets."""
+    """The edges of buckets that are nearest below some values: a tail there is not blurred by buckets."""
     edges = []
     for value in values_ns:
         x = max(1, int(value))

@@ -1,0 +1,99 @@
+"""The report of the validation suite: it shows failures as failures, and needs no network."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.validation.case import FULL, Case, Outcome, Plot, Series
+from tests.validation.command import main
+from tests.validation.judge import exact, interval
+from tests.validation.report import page
+from tests.validation.run import Finding, finding_of
+from tests.validation.tables import case_table, check_table, overall
+
+
+def finding(name: str, outcome: Outcome, error: str = "") -> Finding:
+    return Finding(Case(name, "queues", "Author 1900", "What it is.", lambda _: outcome), outcome, 1.5, error)
+
+
+def plot() -> Plot:
+    theory = Series("theory", True, [1, 2, 3], [1.0, 0.5, 0.25])
+    found = Series("simulated", False, [1, 2, 3], [1.01, 0.49, 0.0], [0.02, 0.02, 0.02])
+    return Plot("<b>title</b>", "x", "y", [theory, found], is_log_y=True)
+
+
+def outcomes() -> list[Finding]:
+    values = np.random.default_rng(1).normal(100, 1, 30)
+    good = Outcome((interval("mean", values, 100.0, FULL),), (plot(),), ("A note.",))
+    bad = Outcome((interval("mean", values, 120.0, FULL), exact("bits", 1.0, 1.0)))
+    return [finding("good", good), finding("bad", bad), finding("broken", Outcome(()), "ValueError: no")]
+
+
+def test_a_failure_is_seen_everywhere() -> None:
+    found = outcomes()
+    all_of = overall(found)
+    assert not all_of.is_ok
+    assert (all_of.cases, all_of.cases_ok, all_of.checks, all_of.checks_ok) == (3, 1, 3, 2)
+    assert case_table(found)["is_ok"].to_list() == [True, False, False]
+    assert check_table(found)["is_ok"].to_list() == [True, False, True]
+    html = page(found, "full", {"seed": 1})
+    assert "2 of 3 checks hold, in 1 of 3 cases" in html
+    assert html.count("FAILS") == 1
+    assert "broke off: ValueError: no" in html
+    assert overall(found[:1]).is_ok
+
+
+def test_intervals_that_are_too_good_or_too_bad_are_noticed() -> None:
+    rng = np.random.default_rng(2)
+    narrow = [interval("x", rng.normal(100, 1, 30), 100.0, FULL) for _ in range(60)]
+    assert overall([finding("right", Outcome(narrow))]).is_ok
+    # Values that agree far better than their spread allows: the spread, or the independence, is wrong.
+    lucky = [interval("x", rng.permutation(np.linspace(98, 102, 30)), 100.0, FULL) for _ in range(60)]
+    told = overall([finding("lucky", Outcome(lucky))])
+    assert all(check.is_ok for check in lucky)
+    assert not told.is_ok
+
+
+def test_the_page_is_safe_and_offline() -> None:
+    html = page(outcomes()[:1], "quick", {"<key>": "<value>"})
+    assert "<b>title</b>" not in html
+    assert "<key>" not in html
+    assert "http://" not in html.replace("http://www.w3.org", "")
+    assert "https://" not in html
+    assert "<script" not in html
+    assert "This is the quick suite" in html
+    assert "nan" not in html.replace("provenance", "").lower().split()
+
+
+def test_a_case_that_breaks_off_fails_alone() -> None:
+    class Task:
+        def exception(self) -> Exception:
+            return RuntimeError("lanes that did not complete")
+
+    case = Case("x", "queues", "", "", lambda _: Outcome(()))
+    found = finding_of(case, Task())  # type: ignore[arg-type]
+    assert not found.is_ok
+    assert found.error == "RuntimeError: lanes that did not complete"
+
+
+def test_the_command_lists_and_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "--only", "m/m/1"]) == 0
+    assert "M/M/1" in capsys.readouterr().out.splitlines()
+    assert main(["--only", "no such case"]) == 2
+    assert "No case has such a name" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_command_writes_a_report_that_says_what_the_exit_code_says(tmp_path, capsys) -> None:
+    folder = tmp_path / "out"
+    code = main(["--quick", "--only", "M/M/1//N", "--processes", "1", "--output", str(folder)])
+    told = capsys.readouterr().out
+    assert code == 0, told
+    checks = pl.read_csv(folder / "checks.csv")
+    assert checks.height > 10
+    assert checks["is_ok"].all()
+    assert not any(math.isnan(z) for z in checks["z"])
+    assert "<svg" in (folder / "report.html").read_text()
+    assert pl.read_csv(folder / "cases.csv").height >= 1
