@@ -3,6 +3,7 @@
 Objectives are minimised. Values are rows of points, columns of objectives.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,34 +142,26 @@ class FrontCertainty:
     is_knee: FloatArray
 
 
-def bootstrap_front(
-    lanes: FloatArray, seed: int, tie_break: FloatArray | None = None, resamples: int = RESAMPLES
-) -> FrontCertainty | None:
-    """How often each point is on the front, and its knee, when the replicates are drawn anew.
-
-    All points of a resample use the same replicates, as they share random numbers. A point that
-    lacks a drawn replicate uses those that it has.
+def bootstrap_front(lanes: FloatArray, seed: int, resamples: int = RESAMPLES) -> FrontCertainty | None:
+    """How often each point is on the front, and its knee, when the means are drawn anew (`draw_means`).
 
     Parameters
     ----------
-    lanes : float64 array (replicate, point, objective), NaN where a lane does not count
+    lanes : float64 array (replicate, point, metric), the two objectives and what breaks a tie between
+            two points, smaller is better (without a third: the sum of the scaled objectives); NaN where
+            a lane does not count
     seed  : int, the study's seed
 
     Complexity and determinism
     --------------------------
-    O(resamples x (replicates x points + points log points)); sums are taken replicate by replicate
-    without a matrix product, so that the bits do not depend on the machine's linear algebra
+    O(resamples x (replicates x points + points log points)); the bits depend on the lanes and the seed
     """
-    count = lanes.shape[0]
-    if count < 2:
+    if lanes.shape[0] < 2:
         return None
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, STREAM])))
-    draws = generator.integers(0, count, size=(resamples, count))
-    known = ~np.isnan(lanes)
-    filled = np.where(known, lanes, 0.0)
     on_front, is_knee = np.zeros(lanes.shape[1]), np.zeros(lanes.shape[1])
-    for draw in draws:
-        values = resampled_mean(filled, known, np.bincount(draw, minlength=count))
+    for means in draw_means(lanes, seed, resamples):
+        values = means[:, :2]
+        tie_break = means[:, 2] if means.shape[1] > 2 else None
         mask = pareto_mask(values)
         on_front += mask
         # Exact duplicates share a place on the front, so they share the knee too.
@@ -178,12 +171,33 @@ def bootstrap_front(
     return FrontCertainty(on_front / resamples, is_knee / resamples)
 
 
-def resampled_mean(filled: FloatArray, known: BoolArray, weights: NDArray[np.intp]) -> FloatArray:
-    """Weighted mean over replicates, NaN for a point with none of the drawn ones."""
-    total = np.zeros(filled.shape[1:])
-    weight = np.zeros(filled.shape[1:])
-    for replicate in np.flatnonzero(weights):
-        total += weights[replicate] * filled[replicate]
-        weight += weights[replicate] * known[replicate]
-    with np.errstate(invalid="ignore"):
-        return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
+def draw_means(lanes: FloatArray, seed: int, resamples: int) -> Iterator[FloatArray]:
+    """Means that the points might have, (point, metric), given the spread of their replicates.
+
+    Drawn from Student's law around the observed means, with the covariance of the replicates: points
+    that share random numbers move together, and any difference of two means has exactly the spread of
+    its paired Student-t interval. To draw replicates with replacement instead is too sure of itself
+    where they are few: of 3, it makes a mean's spread 2.6 times too small at the 95 % level. A point
+    without a result stays NaN, one with a single result has no spread.
+
+    Source
+    ------
+    S. E. Chick and K. Inoue, "New procedures to select the best simulated system using common random
+    numbers", Management Science 47 (2001) 1133-1149 (the law of the means, given the replicates);
+    T. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69 (2015)
+    371-386 (how far the plain bootstrap is too narrow)
+    """
+    known = ~np.isnan(lanes)
+    number = known.sum(axis=0)
+    # Sums go replicate by replicate, without a matrix product, whose bits depend on the machine.
+    total = sum(np.where(known[r], lanes[r], 0.0) for r in range(len(lanes)))
+    means = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    scale = np.sqrt(np.maximum(number * (number - 1), 1))
+    apart = np.where(known, lanes - means, 0.0) / scale
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, STREAM])))
+    freedom = len(lanes) - 1
+    normal = generator.standard_normal((resamples, len(lanes)))
+    spread = np.sqrt(generator.chisquare(freedom, (resamples, 1)) / freedom)
+    # Rounded, so that the last bit of a machine's logarithm moves nothing.
+    for weights in np.round(normal / spread, 9):
+        yield means + sum(weight * row for weight, row in zip(weights, apart, strict=True))

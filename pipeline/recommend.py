@@ -25,8 +25,10 @@ from pipeline.schema_errors import load_section
 from pipeline.worker import COMPLETED
 
 TAIL_METRIC = "slowdown_p99"
-# A rival that is the knee in a tenth of the resamples is not told apart from the choice by noise.
-RIVAL_SHARE = 0.1
+# Settled is a choice that is the knee in as large a share of the resamples as the two-sided 95 % interval of
+# its distance from a single rival must leave on its side of zero; rivals are named from the share left over.
+SETTLED_SHARE = 0.975
+RIVAL_SHARE = 0.025
 EXPECTED = (*OBJECTIVES, "wasted_core_share", "slowdown_p99", "throughput_per_s")
 RULES = {
     "chord": "the knee: the front's point furthest below the line between its two ends (Das 1999)",
@@ -105,11 +107,11 @@ class Recommendation:
         # A choice by the objective says itself how sure it is.
         if self.choice is None and self.knee_share is None:
             found.append("one replicate only: no interval, and no telling how sure this is")
-        elif self.choice is None and self.rivals:
-            names = ", ".join(f"point {p} ({share:.0%})" for p, share in self.rivals[:3])
+        elif self.choice is None and self.knee_share is not None and self.knee_share < SETTLED_SHARE:
+            named = ", ".join(f"point {p} ({share:.0%})" for p, share in self.rivals[:3])
             found.append(
-                f"not settled within noise: the knee in {self.knee_share:.0%} of the bootstrap "
-                f"resamples, against {names}; more replicates would tell"
+                f"not settled within noise: a tie, the knee in {self.knee_share:.0%} of the bootstrap "
+                f"resamples, against {named or 'many others'}; more replicates would tell"
             )
         if self.edges:
             found.append(f"at the edge of the sweep: {', '.join(self.edges)}; a wider range may do better")
@@ -146,7 +148,8 @@ def mark_front(run: RunTables, summary: pl.DataFrame) -> tuple[pl.DataFrame, lis
         points = rows["point"].to_numpy()
         values, tail = objective_means(rows)
         mask = pareto_mask(values)
-        certainty = bootstrap_front(lane_values(run, points), study_seed(run), tail)
+        metrics = [*OBJECTIVES, *([TAIL_METRIC] if TAIL_METRIC in run.metrics else OBJECTIVES[1:])]
+        certainty = bootstrap_front(lane_values(run, points, metrics), study_seed(run))
         knee = find_knee(values, mask, tail)
         choice = choose_by_objective(run, rows) if knee.row >= 0 else None
         if choice is not None:

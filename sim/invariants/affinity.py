@@ -3,18 +3,13 @@
 import numpy as np
 
 from sim.invariants.registry import first_bad, invariant, unlike
-from sim.invariants.facts import ARRIVAL_CODE, as_bools, chain
 from sim.invariants.view import View
+from sim.kernels import log as codes
 from sim.layout import core as C
-from sim.layout import counter as N
-from sim.layout import erts as E
-from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
-from sim.layout import status as bits
 from sim.layout import step as T
-from sim.layout.sentinel import TIME_NEVER_NS
 
 
 def changed_ns(view: View, kind: int) -> int:
@@ -81,3 +76,16 @@ def check_masks(view: View) -> str:
     at = np.where(rows[:, P.AFFINITY] == P.STRICT, rows[:, P.MASK], 0)
     expected = np.bincount(at, minlength=count)
     return first_bad(found != expected, "mask", found=found, expected=expected)
+
+
+@invariant("strict dispatches")
+def check_dispatched(view: View) -> str:
+    """No strict process was put on a core outside its mask since the last look, unless the mask changed."""
+    rows = view.noted(codes.DISPATCH)
+    changed = view.noted(codes.AFFINITY)[:, 3]
+    moved = view.noted(codes.REBIND)[:, 2]
+    ended = view.noted(codes.EXIT)[:, 3]
+    kept = ~np.isin(rows[:, 3], np.concatenate([changed, ended])) & ~np.isin(rows[:, 2], moved)
+    slots, cores = rows[kept, 3], rows[kept, 2]
+    outside = view.excluded(slots, cores) & (view.state[slots] != P.FREE)
+    return first_bad(outside, "dispatch", slot=slots, core=cores)

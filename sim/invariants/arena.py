@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from sim.invariants.registry import first_bad, invariant, unlike
-from sim.invariants.facts import ARRIVAL_CODE, as_bools, chain
+from sim.invariants.registry import invariant
 from sim.invariants.view import View
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -12,9 +11,6 @@ from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
-from sim.layout import status as bits
-from sim.layout import step as T
-from sim.layout.sentinel import TIME_NEVER_NS
 
 ERTS_END = E.MEASURE + 1  # columns of a run queue
 

@@ -1,20 +1,15 @@
 """What is counted: work, dispatches, migrations and what was refused."""
 
-import numpy as np
-
-from sim.invariants.registry import first_bad, invariant, unlike
-from sim.invariants.facts import ARRIVAL_CODE, as_bools, chain
+from sim.invariants.registry import invariant, unlike
 from sim.invariants.view import View
+from sim.kernels import log as codes
 from sim.layout import core as C
 from sim.layout import counter as N
-from sim.layout import erts as E
-from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import status as bits
 from sim.layout import step as T
-from sim.layout.sentinel import TIME_NEVER_NS
 
 TOKEN = 1_000_000_000
 
@@ -124,3 +119,16 @@ def check_control(view: View) -> str:
             return f"{z[value]} outside {z[low]} .. {z[high]}"
     full = max(0, int(z[K.TOKENS])) * TOKEN
     return "" if 0 <= z[S.TOKENS] <= full else f"{z[S.TOKENS]} units of {full}"
+
+
+@invariant("segments")
+def check_segments(view: View) -> str:
+    """Reductions counted are those of the segments that have ended; only a core that fails cuts one short."""
+    if view.entries is None:
+        return ""
+    begun = int(view.noted(codes.SEGMENT)[:, 4].sum()) + view.before.segment_reds
+    ended = begun - int(view.core[view.running, C.SEGMENT_REDS].sum())
+    counted = int(view.z[N.REDUCTIONS]) - view.before.reductions
+    if (view.noted(codes.TIMELINE)[:, 5] == T.CORE_OFFLINE).any():
+        return "" if 0 <= counted <= ended else f"{counted} counted of {ended}"
+    return unlike("reductions", counted, ended)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sim.invariants.registry import Check, first_bad, invariant, unlike
+from sim.invariants.view import View
 from sim.layout import core as C
 from sim.layout import counter as N
 from sim.layout import erts as E
@@ -12,17 +14,19 @@ from sim.layout import parameter as K
 from sim.layout import policy as R
 from sim.layout import process as P
 from sim.layout.sentinel import TIME_NEVER_NS
-from sim.invariants.registry import Check, first_bad, invariant, unlike
-from sim.invariants.view import View
 
 SHORT_NS, LONG_NS = 10**9, 10**10  # windows of utilisation
 
 
-def erts_invariant(name: str, sentence: str) -> Callable[[Check], Check]:
+def erts_invariant(name: str) -> Callable[[Check], Check]:
     """Register an invariant that says nothing of other lanes."""
 
     def register(check: Check) -> Check:
-        invariant(name, sentence)(lambda view: check(view) if view.is_erts else "")
+        def checked(view: View) -> str:
+            return check(view) if view.is_erts else ""
+
+        checked.__doc__ = check.__doc__
+        invariant(name)(checked)
         return check
 
     return register
@@ -41,7 +45,8 @@ def most_counted(view: View) -> int:
 
 def waits(view: View) -> np.ndarray:
     """Which schedulers have waited since they last found nothing."""
-    return view.erts[:, E.WAITING] == 1
+    waiting: np.ndarray = view.erts[:, E.WAITING] == 1
+    return waiting
 
 
 @erts_invariant("run queue lengths")
@@ -80,7 +85,7 @@ def check_nonempty(view: View) -> str:
 def check_flags(view: View) -> str:
     """Flags are 0 or 1, and who is IDLE has been out of work unless a timeline ran."""
     flags = columns(view, E.OUT_OF_WORK, E.WAITING - E.OUT_OF_WORK + 1)
-    bad = ((flags < 0) | (flags > 1)).any(axis=1)
+    bad: np.ndarray = ((flags < 0) | (flags > 1)).any(axis=1)
     if view.z[S.ENTRY] == 0:
         bad |= (view.core_state == C.IDLE) & (view.erts[:, E.OUT_OF_WORK] == 0)
     return first_bad(bad, "core", state=view.core_state, out=view.erts[:, E.OUT_OF_WORK]) or unlike(

@@ -3,18 +3,12 @@
 import numpy as np
 
 from sim.invariants.registry import first_bad, invariant, unlike
-from sim.invariants.facts import ARRIVAL_CODE, as_bools, chain
 from sim.invariants.view import View
-from sim.layout import core as C
+from sim.kernels import log as codes
 from sim.layout import counter as N
-from sim.layout import erts as E
-from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
-from sim.layout import status as bits
-from sim.layout import step as T
-from sim.layout.sentinel import TIME_NEVER_NS
 
 
 @invariant("mailboxes")
@@ -50,3 +44,24 @@ def check_messages(view: View) -> str:
     if view.facts.is_replay:
         return "" if by <= z[N.MESSAGES] else f"{by} of {z[N.MESSAGES]} messages delivered"
     return unlike("messages", int(z[N.MESSAGES]), by + int(z[N.LOST_MESSAGES]))
+
+
+@invariant("mail")
+def check_mail(view: View) -> str:
+    """What was delivered since the last look stands in a mailbox, was taken, or ended a call; all of it."""
+    if view.facts.is_replay or not view.facts.counts_passes:
+        return ""
+    before, same = view.before, view.same
+    taken, called, _ = view.passed
+    posted, ended = view.process[:, P.MAIL_COUNT] + taken, called.copy()
+    posted[same] -= before.mail[same] + before.taken[same]
+    ended[same] -= before.called[same]
+    bad = np.flatnonzero((posted < 0) & (view.state != P.FREE))
+    if bad.size:
+        return f"process {bad[0]} took {-posted[bad[0]]} messages that were not there"
+    stand, delivered = int(posted[view.live].sum()), view.delivered - before.delivered
+    has_gone = same.size < int((before.serials != P.NONE).sum()) or view.noted(codes.EXIT).size > 0
+    if view.entries is None or has_gone:  # with their messages
+        return "" if stand <= delivered else f"{delivered} delivered, {stand} came"
+    most = stand + int(ended[view.live].sum())
+    return "" if stand <= delivered <= most else f"{delivered} delivered, {stand} came, at most {most}"

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from sim.layout import erts as E
-from sim.layout import lane as S
-from sim.layout import parameter as K
 from sim.invariants.erts import erts_invariant
 from sim.invariants.registry import first_bad
 from sim.invariants.view import View
+from sim.layout import erts as E
+from sim.layout import lane as S
+from sim.layout import parameter as K
 
 
 def paths_of(view: View) -> np.ndarray:
@@ -25,7 +25,8 @@ def strays(view: View, paths: np.ndarray) -> np.ndarray:
     bad |= (paths[..., E.EVACUATE] & ~1 != 0) | (made < E.MADE_BALANCE) | (made > E.MADE_UTIL)
     bad |= (made == E.MADE_COMPACT) & ((view.z[K.SCL] == 0) | (own < view.z[S.LAST_ACTIVE]))
     bad |= (made == E.MADE_UTIL) & ((view.z[K.SUB] == 0) | (paths[..., E.EVACUATE] != 0))
-    return (kind < E.NO_PATH) | (kind > E.IMMIGRATE) | ((kind != E.NO_PATH) & bad)
+    found: np.ndarray = (kind < E.NO_PATH) | (kind > E.IMMIGRATE) | ((kind != E.NO_PATH) & bad)
+    return found
 
 
 @erts_invariant("paths")
@@ -78,7 +79,7 @@ def unpaired(paths: np.ndarray) -> np.ndarray:
     some = out | into
     other = np.where(some, partner, q)
     mate = paths[other]
-    bad = some & (kind + mate[:, E.KIND] != E.EMIGRATE + E.IMMIGRATE)
+    bad: np.ndarray = some & (kind + mate[:, E.KIND] != E.EMIGRATE + E.IMMIGRATE)
     few = into if into.sum() <= out.sum() else out  # each of the fewer is the partner of its own partner
     bad |= few & (partner[other] != q)
     shares = np.bincount(partner[some & ~few], minlength=q.size)[few]

@@ -2,19 +2,12 @@
 
 import numpy as np
 
+from sim.invariants.facts import ARRIVAL_CODE
 from sim.invariants.registry import first_bad, invariant, unlike
-from sim.invariants.facts import ARRIVAL_CODE, as_bools, chain
 from sim.invariants.view import View
 from sim.layout import core as C
-from sim.layout import counter as N
-from sim.layout import erts as E
-from sim.layout import hardware as H
 from sim.layout import lane as S
-from sim.layout import parameter as K
 from sim.layout import process as P
-from sim.layout import status as bits
-from sim.layout import step as T
-from sim.layout.sentinel import TIME_NEVER_NS
 
 
 @invariant("queue links")
@@ -76,3 +69,14 @@ def check_running(view: View) -> str:
     bad = view.process[slots, P.QUEUE_CORE] != view.running
     idle = (view.core_state != C.RUNNING) & (view.core[:, C.PROCESS] != C.NONE)
     return first_bad(bad, "running", slot=slots) or first_bad(idle, "core", state=view.core_state)
+
+
+@invariant("one place")
+def check_place(view: View) -> str:
+    """Each process is in one place: queued, on one core, asleep with one timer, or waiting for somebody."""
+    heap = view.array(S.HEAP, 2 * int(view.z[S.HEAP_SIZE]))[1::2]
+    holders = view.core[:, C.PROCESS]
+    places = np.bincount(holders[holders >= 0], minlength=view.used)
+    places += np.bincount(heap[heap < ARRIVAL_CODE], minlength=view.used)
+    places += np.isin(view.state, (P.READY, P.WAITING, P.CALLING, P.EDGE))
+    return first_bad(places != (view.state != P.FREE), "slot", places=places, state=view.state)

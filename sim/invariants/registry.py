@@ -24,12 +24,12 @@ class Broken:
         return f"{self.name}: {self.sentence}\n    found: {self.found}"
 
 
-def invariant(name: str, sentence: str) -> Callable[[Check], Check]:
-    """Register a function under a name; it returns "" where the sentence holds."""
+def invariant(name: str) -> Callable[[Check], Check]:
+    """Register a function under a name; its docstring is the sentence, and it returns "" where that holds."""
 
     def register(check: Check) -> Check:
         assert name not in INVARIANTS, name
-        INVARIANTS[name] = (sentence, check)
+        INVARIANTS[name] = (" ".join((check.__doc__ or "").split()), check)
         return check
 
     return register

@@ -2,19 +2,14 @@
 
 import numpy as np
 
+from sim.invariants.facts import chain
 from sim.invariants.registry import first_bad, invariant, unlike
-from sim.invariants.facts import ARRIVAL_CODE, as_bools, chain
 from sim.invariants.view import View
-from sim.layout import core as C
 from sim.layout import counter as N
-from sim.layout import erts as E
-from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
-from sim.layout import status as bits
 from sim.layout import step as T
-from sim.layout.sentinel import TIME_NEVER_NS
 
 
 @invariant("ranges")
@@ -22,7 +17,7 @@ def check_ranges(view: View) -> str:
     """Every live process has a state, class, place and program counter that exist."""
     rows = view.process[view.live]
     kinds = view.facts.classes[np.clip(rows[:, P.CLASS], 0, view.facts.classes.shape[0] - 1)]
-    limits = [
+    limits: list[tuple[int, int | np.ndarray, int | np.ndarray]] = [
         (P.STATE, P.READY, P.EDGE), (P.CLASS, 0, view.facts.classes.shape[0] - 1),
         (P.QUEUE_CORE, 0, view.num_cores - 1), (P.LAST_CORE, P.NONE, view.num_cores - 1),
         (P.LEVEL, kinds[:, T.LEVEL], kinds[:, T.LEVEL]), (P.LOW, kinds[:, T.LOW], kinds[:, T.LOW]),
@@ -78,3 +73,10 @@ def check_created(view: View) -> str:
     """Processes created less those completed are those that live more."""
     found = int(view.z[N.CREATED] - view.z[N.COMPLETED])
     return unlike("created - completed", found, int(view.z[S.LIVE]) - view.start.live)
+
+
+@invariant("program position")
+def check_position(view: View) -> str:
+    """A process has drawn as many random numbers as its program draws up to where it is."""
+    odd = view.passed[2]
+    return first_bad((odd != 0) & (view.state != P.FREE), "process", odd=odd, pc=view.process[:, P.PC])

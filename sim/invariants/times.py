@@ -3,18 +3,12 @@
 import numpy as np
 
 from sim.invariants.registry import first_bad, invariant, unlike
-from sim.invariants.facts import ARRIVAL_CODE, as_bools, chain
 from sim.invariants.view import View
 from sim.layout import core as C
 from sim.layout import counter as N
-from sim.layout import erts as E
 from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
-from sim.layout import process as P
-from sim.layout import status as bits
-from sim.layout import step as T
-from sim.layout.sentinel import TIME_NEVER_NS
 
 
 @invariant("clock")

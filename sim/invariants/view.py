@@ -1,11 +1,13 @@
 """What an invariant looks at: the arena of a lane between two events, in NumPy, without the kernel."""
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from sim.arena import Arena
+from sim.invariants import moves
+from sim.invariants.facts import LOG_WIDTH, MAIL_WIDTH, Facts, as_bools, chain
+from sim.invariants.past import Past
+from sim.kernels import log as codes
 from sim.layout import core as C
 from sim.layout import counter as N
 from sim.layout import erts as E
@@ -14,145 +16,8 @@ from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.layout import step as T
-from sim.layout import table as G
 
-ARRIVAL_CODE = 1 << 40  # codes of the heap: timers are slots, arrivals stand behind them
-MAIL_WIDTH = 4
-
-
-def as_bools(words: np.ndarray, count: int) -> np.ndarray:
-    """Sets of `count` members, int64 (.., word), as bool (.., member)."""
-    raw = np.ascontiguousarray(words).view(np.uint8)
-    return np.unpackbits(raw, axis=-1, bitorder="little")[..., :count].astype(bool)
-
-
-def chain(first: int, following: list[int]) -> list[int] | None:
-    """Members of a list that is linked by `following`; None if it leaves the table or does not end."""
-    found: list[int] = []
-    at = first
-    while at >= 0:
-        if at >= len(following) or len(found) >= len(following):
-            return None
-        found.append(at)
-        at = following[at]
-    return found
-
-
-class Facts:
-    """What never changes while a lane runs, read once.
-
-    sets   : bool (set, hardware core), in the order of the sets of schedulers in the arena
-    masks  : the last of them, bool (mask, hardware core)
-    classes: int64 (class, CLASS_WIDTH); rows, first: the timeline's, as in sim/timeline.py
-    """
-
-    def __init__(self, arena: Arena) -> None:
-        tables = arena.plan.tables
-        g = tables.whole
-        self.arena, self.tables = arena, tables
-        self.sets = as_bools(tables.sets, tables.hardware.shape[0])
-        self.masks = self.sets[tables.sets.shape[0] - tables.num_masks :]
-        size = tables.num_classes * T.CLASS_WIDTH
-        self.classes = g[g[G.CLASSES] :][:size].reshape(-1, T.CLASS_WIDTH)
-        self.first = g[g[G.TIMELINE_FIRST] :][: tables.num_entries + 1]
-        rows = g[g[G.TIMELINE] :][: self.first[-1] * T.TIMELINE_WIDTH]
-        self.rows = rows.reshape(-1, T.TIMELINE_WIDTH)
-        self.is_replay = bool(arena.z[K.IS_REPLAY])
-        self.parameters = arena.z[K.BASE : K.BASE + K.COUNT].copy()
-        self.bases = {name: int(arena.z[name]) for name in arena.base}
-        self.gaps = gaps_of(arena)
-        self.whole, self.real = tables.whole.copy(), tables.real.copy()
-        if self.is_replay:
-            self.read_trace(g)
-        else:
-            self.read_programs(g)
-
-    def read_programs(self, g: np.ndarray) -> None:
-        """Reductions that a process has been given after each draw, by class, and where it may be astray."""
-        self.given: list[np.ndarray] = []
-        self.is_counted = True
-        steps = g[g[G.STEPS] :]
-        self.steps = steps[: int(self.classes[:, T.END_STEP].max()) * T.STEP_WIDTH].reshape(-1, T.STEP_WIDTH)
-        for kind in self.classes:
-            total, given = 0, [0]
-            for step in self.steps[kind[T.FIRST_STEP] : kind[T.END_STEP]]:
-                count, reds = self.draws_of(step)
-                total += reds
-                given += [total] * count
-            self.given.append(np.array(given, np.int64))
-        self.astray = np.zeros(self.steps.shape[0] + 1, bool)
-        for kind in self.classes:
-            self.mark_astray(int(kind[T.FIRST_STEP]), int(kind[T.END_STEP]))
-
-    def draws_of(self, step: np.ndarray) -> tuple[int, int]:
-        """Numbers that one pass of a step draws, and the reductions that they give."""
-        op = step[T.OP]
-        if op == T.RUN:
-            at = int(self.tables.whole[G.DRAWS]) + int(step[T.DRAW]) * T.DRAW_WIDTH
-            kind, mean = self.tables.real[at], self.tables.real[at + 1]
-            self.is_counted &= kind == T.DETERMINISTIC
-            return 1, max(1, int(mean + 0.5))
-        if op == T.BLOCK:
-            return 1, 0
-        if op == T.SPAWN:
-            return int(step[T.COUNT]), 0
-        if op in (T.SEND, T.CALL) and step[T.PICK] in (T.PICK_RANDOM, T.PICK_GROUP):
-            return int(step[T.COUNT]) if op == T.SEND else 1, 0
-        return 0, 0
-
-    def mark_astray(self, first: int, end: int) -> None:
-        """Mark the steps before which a process may have changed its own affinity in the same slice."""
-        for start in range(first, end):
-            if self.steps[start, T.OP] != T.AFFINE:
-                continue
-            for i in range(1, end - first + 1):
-                at = first + (start - first + i) % (end - first)
-                self.astray[[at, end] if at == first else at] = True
-                if self.steps[at, T.OP] in (T.BLOCK, T.EXIT):
-                    break
-
-    def read_trace(self, g: np.ndarray) -> None:
-        """Reductions that stand in a replayed trace before each operation."""
-        self.trace_first = g[g[G.REPLAY_FIRST] :][: self.tables.num_trace + 1]
-        count = int(self.trace_first[-1])
-        op, value = g[g[G.REPLAY_OP] :][:count], g[g[G.REPLAY_VALUE] :][:count]
-        self.trace_given = np.concatenate([[0], np.cumsum(np.where(op == T.RUN_TRACE, value, 0))])
-        self.is_counted = True
-
-
-def gaps_of(arena: Arena) -> list[tuple[int, int]]:
-    """Positions of the arena that belong to no part of it."""
-    windowed = S.PROCESS_RINGS in arena.base and arena.base[S.MAIL] > arena.base[S.PROCESS_RINGS]
-    sizes = arena.sizes(windowed)
-    ends = sorted((base, base + sizes[name]) for name, base in arena.base.items())
-    starts = [base for base, _ in ends[1:]]
-    return [(end, start) for (_, end), start in zip(ends, starts, strict=False) if start > end]
-
-
-@dataclass(frozen=True)
-class Past:
-    """What is kept of an earlier look at the lane.
-
-    busy : by scheduler, hardware_busy and energy : by hardware core, all up to `now_ns`
-    state, active_mw : of the hardware cores
-    given : reductions drawn and run since time 0, all processes
-    opened : migrations not settled; running : processes on a core; carried : of their segments up to now
-    """
-
-    now_ns: int
-    live: int
-    given: int
-    opened: int
-    running: int
-    carried_ns: int
-    idle_ns: int
-    spun_ns: int
-    events: int
-    busy: np.ndarray
-    hardware_busy: np.ndarray
-    energy: np.ndarray
-    state: np.ndarray
-    active_mw: np.ndarray
+OWN_NS = {"start": P.START_NS, "ready": P.READY_NS, "migration": P.LAST_MIGRATION_NS}  # times of a process
 
 
 class View:
@@ -166,7 +31,7 @@ class View:
 
     def __init__(self, facts: Facts, before: Past | None = None, start: Past | None = None) -> None:
         arena = facts.arena
-        self.facts, self.z, self.before, self.start = facts, arena.z, before, start
+        self.facts, self.z, self.last, self.first = facts, arena.z, before, start
         z = arena.z
         self.now = int(z[S.NOW_NS])
         self.core, self.hardware = arena.cores(), arena.hardware()
@@ -186,6 +51,103 @@ class View:
         self.is_erts = bool(z[K.ERTS])
         self.erts = self.array(S.ERTS_ROWS, self.num_cores * E.WIDTH if self.is_erts else 0)
         self.erts = self.erts.reshape(-1, E.WIDTH)
+
+    @cached_property
+    def entries(self) -> np.ndarray | None:
+        """Entries of the event log since the last look, int64 (entry, 6); None if it did not hold all."""
+        count, size = int(self.z[S.LOG_COUNT]), int(self.z[S.LOG_SIZE])
+        if not self.z[K.LOG_CAPACITY] or count > size:
+            return None
+        return self.array(S.LOG, LOG_WIDTH * count).reshape(count, LOG_WIDTH)
+
+    def noted(self, code: int) -> np.ndarray:
+        """Entries of one code since the last look, of those that were kept."""
+        return moves.NO_ENTRIES if self.entries is None else self.entries[self.entries[:, 1] == code]
+
+    @cached_property
+    def moved(self) -> np.ndarray | None:
+        """Migrations since the last look, int64 (move, 5) as in sim/invariants/moves.py; None as entries."""
+        if self.entries is None:
+            return None
+        at = np.flatnonzero(self.entries[:, 1] == codes.MIGRATE)
+        rows = self.entries[at]
+        slots = rows[:, 3]
+        serials = np.where(self.state[slots] == P.FREE, moves.DEAD, self.process[slots, P.SERIAL])
+        ended = np.full(self.used, -1)
+        exits = np.flatnonzero(self.entries[:, 1] == codes.EXIT)
+        ended[self.entries[exits, 3]] = exits
+        serials = np.where(ended[slots] > at, moves.DEAD, serials)
+        return np.stack([rows[:, 0], serials, rows[:, 2], rows[:, 4], rows[:, 5]], axis=1)
+
+    def is_affinity_new(self, slot: int) -> bool:
+        """Was the affinity of a process set since the last look?"""
+        return bool((self.noted(codes.AFFINITY)[:, 3] == slot).any())
+
+    @cached_property
+    def same(self) -> np.ndarray:
+        """Slots that hold the process that they held at the last look."""
+        known = self.before.serials
+        live = self.live[self.live < known.size]
+        found: np.ndarray = live[self.process[live, P.SERIAL] == known[live]]
+        return found
+
+    @property
+    def is_single(self) -> bool:
+        """Was there one event at most since the last look?"""
+        return int(self.z[S.HANDLED]) - self.before.handled <= 1
+
+    @cached_property
+    def load(self) -> np.ndarray:
+        """Processes queued or running, by scheduler."""
+        load: np.ndarray = self.core[:, C.QUEUE_LENGTH] + (self.core_state == C.RUNNING)
+        return load
+
+    @cached_property
+    def integral(self) -> np.ndarray:
+        """Integral of the load over the window so far, by scheduler."""
+        integral: np.ndarray = self.core[:, C.AREA] + self.load * self.now
+        return integral
+
+    def wasted(self) -> int:
+        """IDLE schedulers that may run some queued process."""
+        idle = np.flatnonzero(self.core_state == C.IDLE)
+        rows = self.process[self.queued]
+        strict = rows[:, P.AFFINITY] == P.STRICT
+        if not self.queued.size or not strict.all():
+            return idle.size if self.queued.size else 0
+        return int(self.facts.masks[np.unique(rows[:, P.MASK])][:, self.on[idle]].any(axis=0).sum())
+
+    @cached_property
+    def passed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """By slot: messages that the process took, calls that ended, and draws that do not fit its step."""
+        taken, called, odd = (np.zeros(self.used, np.int64) for _ in range(3))
+        if self.facts.is_replay:
+            return taken, called, odd
+        for kind, steps in enumerate(self.facts.passed):
+            slots = self.live[self.process[self.live, P.CLASS] == kind]
+            rows = self.process[slots]
+            at = np.clip(rows[:, P.PC] - self.facts.classes[kind, T.FIRST_STEP], 0, steps.shape[0] - 1)
+            asked = rows[:, P.IS_CALLING] > 0
+            pc = np.clip(rows[:, P.PC], 0, self.facts.draws_in_call.size - 1)
+            draws = rows[:, P.DRAWS] - steps[at, 0] - asked * self.facts.draws_in_call[pc]
+            whole = max(1, int(steps[-1, 0]))
+            loops = draws // whole
+            odd[slots] = np.where(draws < 0, draws, draws % whole) if steps[-1, 0] else draws
+            taken[slots] = loops * steps[-1, 1] + steps[at, 1]
+            called[slots] = loops * steps[-1, 2] + steps[at, 2] + (rows[:, P.IS_CALLING] == 2)
+        return taken, called, odd
+
+    @property
+    def before(self) -> Past:
+        """The last look."""
+        assert self.last is not None, "there was no look before"
+        return self.last
+
+    @property
+    def start(self) -> Past:
+        """The look at the beginning of the measured time."""
+        assert self.first is not None, "there was no look before"
+        return self.first
 
     @cached_property
     def mail(self) -> list[list[int] | None]:
@@ -210,7 +172,8 @@ class View:
         """Which processes may not run on these schedulers, by their strict masks; bool, as `slots`."""
         rows = self.process[slots]
         inside = self.facts.masks[rows[:, P.MASK], self.on[cores]]
-        return (rows[:, P.AFFINITY] == P.STRICT) & ~inside
+        outside: np.ndarray = (rows[:, P.AFFINITY] == P.STRICT) & ~inside
+        return outside
 
     @cached_property
     def busy(self) -> np.ndarray:
@@ -229,7 +192,8 @@ class View:
     def counts_done(self) -> np.ndarray:
         """Entries that changed the schedulers online, up to now: (time, count) rows."""
         rows = self.facts.rows[: self.facts.first[int(self.z[S.ENTRY])]]
-        return rows[rows[:, T.WHAT] == T.SCHEDULERS_ONLINE][:, [T.WHEN_NS, T.VALUE]]
+        done: np.ndarray = rows[rows[:, T.WHAT] == T.SCHEDULERS_ONLINE][:, [T.WHEN_NS, T.VALUE]]
+        return done
 
     @cached_property
     def hardware_busy(self) -> np.ndarray:
@@ -241,7 +205,8 @@ class View:
     def idle_mw(self) -> np.ndarray:
         """Power of each hardware core when it has nothing to do."""
         slow = self.hardware[:, H.IS_EFFICIENCY] == 1
-        return np.where(slow, self.z[K.E_IDLE_MW], self.z[K.P_IDLE_MW])
+        power: np.ndarray = np.where(slow, self.z[K.E_IDLE_MW], self.z[K.P_IDLE_MW])
+        return power
 
     @cached_property
     def energy(self) -> np.ndarray:
@@ -251,7 +216,8 @@ class View:
         busy = self.hardware_busy - rows[:, H.MARK_BUSY_NS]
         on = busy * rows[:, H.ACTIVE_MW] + (elapsed - busy) * self.idle_mw()
         off = elapsed * self.z[K.OFF_MW]
-        return rows[:, H.ENERGY_PJ] + np.where(rows[:, H.STATE] == H.OFF, off, on)
+        energy: np.ndarray = rows[:, H.ENERGY_PJ] + np.where(rows[:, H.STATE] == H.OFF, off, on)
+        return energy
 
     @cached_property
     def given(self) -> int:
@@ -286,20 +252,51 @@ class View:
 
     def past(self) -> Past:
         """What a later look needs of this one."""
-        rows = self.core[self.running]
+        rows, z, process = self.core[self.running], self.z, self.process
         return Past(
+            handled=int(z[S.HANDLED]),
+            windows=int(z[S.WINDOWS]),
             now_ns=self.now,
-            live=int(self.z[S.LIVE]),
+            live=int(z[S.LIVE]),
             given=self.given,
-            opened=int((self.process[self.live, P.OPEN_MIGRATION] == 1).sum()),
+            opened=int((process[self.live, P.OPEN_MIGRATION] == 1).sum()),
             running=self.running.size,
             carried_ns=int((self.now - rows[:, C.SEGMENT_NS]).sum()),
-            idle_ns=int(self.z[N.IDLE_NS]),
+            idle_ns=int(z[N.IDLE_NS]),
             spun_ns=self.spun_ns,
-            events=int(self.z[N.EVENTS]),
+            events=int(z[N.EVENTS]),
             busy=self.busy,
             hardware_busy=self.hardware_busy,
             energy=self.energy,
             state=self.hardware[:, H.STATE].copy(),
             active_mw=self.hardware[:, H.ACTIVE_MW].copy(),
+            segment_reds=int(rows[:, C.SEGMENT_REDS].sum()),
+            reductions=int(z[N.REDUCTIONS]),
+            delivered=self.delivered,
+            serials=np.where(self.state == P.FREE, P.NONE, process[:, P.SERIAL]),
+            own={name: process[:, at].copy() for name, at in OWN_NS.items()},
+            mail=process[:, P.MAIL_COUNT].copy(),
+            taken=self.passed[0],
+            called=self.passed[1],
+            slices=self.core[:, C.SLICE_NS].copy(),
+            marks=self.hardware[:, H.MARK_NS].copy(),
+            load=self.load,
+            integral=self.integral,
+            idle=int((self.core_state == C.IDLE).sum()),
+            wasted=self.wasted(),
+            stranded=int((process[self.live, P.IS_STRANDED] == 1).sum()),
+            wasted_ns=int(z[N.WASTED_NS]),
+            stranded_ns=int(z[N.STRANDED_NS]),
+            moves=self.moves_kept(),
         )
+
+    @property
+    def delivered(self) -> int:
+        """Messages counted as delivered."""
+        return int(self.z[N.MESSAGES_BY_DISTANCE : N.MESSAGES_BY_DISTANCE + 4].sum())
+
+    def moves_kept(self) -> moves.Moves:
+        """Migrations that limits will look back on."""
+        if self.last is None or not self.z[K.IS_LIMITED]:
+            return moves.Moves()
+        return moves.after(self.before.moves, self.moved, self.now, self.z)

@@ -7,6 +7,10 @@ from functools import cache, partial
 import numpy as np
 import pytest
 
+from sim.invariants.facts import ARRIVAL_CODE
+from sim.invariants.lane import BrokenLaneError, SteppedLane
+from sim.invariants.registry import INVARIANTS, Broken, broken_in
+from sim.invariants.view import View
 from sim.layout import core as C
 from sim.layout import counter as N
 from sim.layout import hardware as H
@@ -16,11 +20,9 @@ from sim.layout import process as P
 from sim.layout import status as bits
 from sim.layout.sentinel import TIME_NEVER_NS
 from tests.soak.__main__ import Soak
-from tests.soak.drive import BrokenLaneError, SteppedLane
+from tests.soak.drive import stepped
 from tests.soak.erts_corruptions import ERTS_CORRUPTIONS
-from tests.soak.registry import INVARIANTS, Broken, broken_in
 from tests.soak.scenes import soak_scene
-from tests.soak.view import ARRIVAL_CODE, View
 
 EVENTS = 1_000_000
 Corruption = Callable[[View], None]
@@ -62,10 +64,10 @@ def test_a_soak_stops_at_the_first_break_and_says_how_to_see_it(monkeypatch) -> 
 
 def test_steps_and_looks_change_nothing() -> None:
     scene = soak_scene(5, 1, 30_000, 40)
-    stepped = SteppedLane(scene)
+    stepped = stepped(scene)
     stepped.run(10**9, 700)
     stepped.finish()
-    at_once = SteppedLane(scene)
+    at_once = stepped(scene)
     at_once.step(10**9)
     at_once.finish()
     assert stepped.is_counting
@@ -100,7 +102,7 @@ def stopped_when(wanted: Callable[[View], bool], is_erts: bool = False) -> Stepp
         scene = soak_scene(3, index, 60_000, 60)
         if scene.policy.erts.enabled != is_erts:
             continue
-        lane = SteppedLane(scene)
+        lane = stepped(scene)
         while not lane.has_ended:
             lane.stretch(2000 if is_erts else 500)
             view = View(lane.facts)

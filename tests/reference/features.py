@@ -192,6 +192,25 @@ def add_binding(rng: Random, scenario):
     return replace(scenario, topology=topology, binding=binding)
 
 
+def add_prices(rng: Random, scenario):
+    """Vary the prices and powers that nothing else varies."""
+    cost = scenario.cost
+    power = replace(
+        cost.power,
+        performance_idle_mw=rng.choice((500, 0, 77)),
+        efficiency_active_mw=rng.choice((1000, 321)),
+    )
+    cost = replace(
+        cost,
+        misses=rng.choice(((0, 1, 3, 4), (0, 0, 0, 0), (9, 5, 1, 2))),
+        miss_cycles=rng.choice((200, 0, 33)),
+        remote_accesses=rng.choice(((0, 0, 0, 1), (1, 0, 2, 3))),
+        remote_access_cycles=rng.choice((350, 1)),
+        power=power,
+    )
+    return replace(scenario, cost=cost)
+
+
 PARTS = {
     "decision": add_decision,
     "memory": add_memory,
@@ -199,4 +218,5 @@ PARTS = {
     "binding": add_binding,
     "timeline": add_timeline,
     "erts": add_erts,
+    "prices": add_prices,
 }

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import numpy as np
-import yaml
-
 import sim
 from sim.topology.model import Topology
 from sim.workload.replay import NO_PEER
@@ -33,21 +30,6 @@ class Scenario:
     binding: sim.Binding = sim.Binding()
     timeline: sim.Timeline = sim.Timeline()
 
-    def as_yaml(self) -> str:
-        """Write the whole configuration down, for a report."""
-        parts = {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
-        return yaml.safe_dump(parts, sort_keys=False, default_flow_style=None, width=100)
-
-
-def plain(value: Any) -> Any:
-    """Turn specifications, arrays and tuples into what YAML can hold."""
-    if dataclasses.is_dataclass(value):
-        named = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {name: item for name, item in named.items() if item is not None}
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
 
 def random_scenario(seed: int, replay: bool | None = None, parts: Iterable[str] = PARTS) -> Scenario:
     """Make the scenario that belongs to a seed; about one in five is a replay.
@@ -57,7 +39,7 @@ def random_scenario(seed: int, replay: bool | None = None, parts: Iterable[str] 
     one in six a timeline but the default binding.
     """
     rng = Random(seed)
-    topology = random_topology(rng)
+    topology = with_packages(Random(f"{seed} packages"), random_topology(rng))
     is_replay = rng.random() < 0.2 if replay is None else replay
     workload = random_replay(rng, topology) if is_replay else random_workload(rng, topology)
     scenario = Scenario(
@@ -81,7 +63,7 @@ def lively(rng: Random, scenario: Scenario) -> Scenario:
     if rng.random() > 0.25:
         return scenario
     policy = scenario.policy
-    wake = rng.choice(("round_robin", "random", "best_of", "numa_local"))
+    wake = rng.choice(("round_robin", "random", "best_of", "numa_local", "probe"))
     policy = dataclasses.replace(
         policy,
         migrate=True,
@@ -145,6 +127,17 @@ def random_topology(rng: Random) -> Topology:
     )
 
 
+def with_packages(rng: Random, topology: Topology) -> Topology:
+    """Let packages hold several nodes, or parts of one, now and then."""
+    package = {
+        "all": topology.core_node * 0,
+        "pairs": topology.core_node // 2,
+        "clusters": topology.core_cluster,
+        "nodes": topology.core_node,
+    }[rng.choice(("nodes", "nodes", "all", "pairs", "clusters"))]
+    return dataclasses.replace(topology, core_package=package)
+
+
 def random_workload(rng: Random, topology: Topology) -> sim.Workload:
     """Make a workload of 1 to 4 classes."""
     return sim.Workload(
@@ -168,9 +161,12 @@ def random_replay(rng: Random, topology: Topology) -> sim.Replay:
 def random_policy(rng: Random) -> sim.Policy:
     """Make a policy with parts of every kind."""
     placement = sim.Placement(
-        spawn=rng.choice(("parent", "round_robin", "random", "least_loaded", "best_of", "numa_local")),
-        wake=rng.choice(("last", "round_robin", "random", "least_loaded", "best_of", "numa_local")),
+        spawn=rng.choice(
+            ("parent", "round_robin", "random", "least_loaded", "best_of", "numa_local", "probe")
+        ),
+        wake=rng.choice(("last", "round_robin", "random", "least_loaded", "best_of", "numa_local", "probe")),
         choices=rng.randint(1, 3),
+        probe_load=rng.choice((1, 1, 2, 4)),
     )
     stealing = sim.Stealing(
         victim=rng.choice(("off", "random", "nearest", "longest")),
@@ -186,7 +182,7 @@ def random_policy(rng: Random) -> sim.Policy:
         period_ns=rng.choice((0, 0, 10_000, 3_000)),
         imbalance=rng.choice((1, 2, 2, 3)),
         batch=rng.randint(1, 4),
-        scope=rng.choice(("machine", "hierarchical")),
+        scope=rng.choice(("machine", "hierarchical", "node_average")),
     )
     adaptive = sim.Adaptive(
         mode=rng.choice(("off", "feedback")),

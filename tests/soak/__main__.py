@@ -14,11 +14,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sim.invariants.lane import BrokenLaneError, SteppedLane
+from sim.invariants.registry import INVARIANTS
 from sim.layout import counter as N
 from sim.layout import parameter as K
 from tests.reference.scenarios import Scenario, random_scenario
-from tests.soak.drive import BrokenLaneError, SteppedLane
-from tests.soak.registry import INVARIANTS
+from tests.soak.drive import stepped
 from tests.soak.scenes import soak_scene
 
 PROGRESS_S = 15.0
@@ -63,7 +64,7 @@ class Soak:
         """Run until enough events were handled; returns the report of the first lane that broke, or ""."""
         given = self.given
         for name, scene, every in self.lanes_to_run():
-            lane = SteppedLane(scene)
+            lane = stepped(scene)
             limit = given.until_event or min(2 * given.lane_events, given.events - self.events)
             try:
                 lane.run(limit, every, lambda lane=lane, name=name: self.progress(lane, name))

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sim.invariants.paths import paths_of
+from sim.invariants.view import View
 from sim.layout import core as C
 from sim.layout import counter as N
 from sim.layout import erts as E
@@ -11,8 +13,6 @@ from sim.layout import lane as S
 from sim.layout import parameter as K
 from sim.layout import policy as R
 from sim.layout.sentinel import TIME_NEVER_NS
-from tests.soak.paths import paths_of
-from tests.soak.view import View
 
 Corruption = Callable[[View], None]
 

@@ -8,8 +8,8 @@ from tests.validation.tables import case_table, overall
 
 HEAD = """# What was checked against theory, and how it came out
 
-`make validate` runs this suite (some 15 minutes on two cores) and writes `outputs/validation/report.html`, with
-a plot of theory against simulation for each model; this page is made by
+`make validate` runs this suite (some 15 minutes on two cores) and writes `outputs/validation/report.html`,
+with a plot of theory against simulation for each model; this page is made by
 `make validate ARGS="--markdown sim/VALIDATION.md"`.
 """
 
@@ -42,12 +42,12 @@ def markdown(findings: Sequence[Finding]) -> str:
     """The whole page. Times are left out: the same sources give the same page."""
     all_of = overall(findings)
     lines = [HEAD, " ".join(METHOD.split()), "", f"**{all_of.sentence()}.**", ""]
-    lines += [
+    told = (
         "If all is right the p-values of the intervals are uniform: Kolmogorov and Smirnov's test gives "
         f"p = {all_of.uniform_p:.2g}. With other seeds {all_of.expected_misses:.2g} intervals would miss by "
-        "chance, on average.",
-        "",
-    ]
+        "chance, on average."
+    )
+    lines += [told, ""]
     body = []
     for row in case_table(findings).iter_rows(named=True):
         z = "" if row["greatest_z"] is None else number(row["greatest_z"], 3)
