@@ -1,0 +1,106 @@
+"""The power of two choices, as experiment=published_power_of_two has it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from tests.validation.case import Check, Outcome, Plot, Scale, Series
+from tests.validation.cases.published_experiments import Point, histograms, one, points, series
+from tests.validation.judge import interval, order, rejects
+from tests.validation.registry import case, seed_of
+from tests.validation.simulation import edges_near, tail_checks
+from tests.validation.theory.published_choices import mean_time, tail
+
+NAME = "Published: power of two choices"
+SOURCE = "Vvedenskaya, Dobrushin and Karpelevich 1996; Mitzenmacher 1996, and 2001 (IEEE TPDS 12:10)"
+CORES, MEAN_NS = 64, 10_000
+LOADS = (0.5, 0.7, 0.9)
+SPAN_NS = 8_000_000
+WARMUP_NS = 2_700_000  # 20 relaxation times of d = 2 at load 0.9, which are 13.2 mean demands
+ORDER_2 = 10 / CORES**2
+
+
+@case(NAME, "published", SOURCE)
+def power_of_two(scale: Scale) -> Outcome:
+    """64 cores, Poisson requests of exponential demand; each joins the shortest of d queues drawn at random.
+
+    Claimed: from d = 1 to 2 the mean time improves exponentially, while d = 3 is only a constant factor better
+    than 2 (Mitzenmacher 2001, abstract); the share of cores with at least k requests falls from load^k to
+    load^(2^k - 1). Theory here has the 1/N term of 64 cores, and a slack of 10/N^2 demands for what is left.
+    d = 1 (the baseline) is M/M/1 on each core. It needs 380 mean demands to forget its start at load 0.9, so
+    it is compared with theory at loads 0.5 and 0.7 only.
+    """
+    span = WARMUP_NS + int((SPAN_NS - WARMUP_NS) * scale.size)
+    words = (f"simulation.horizon_ns={span}", f"simulation.warmup_ns={WARMUP_NS}", "policy.placement.choices=2,3")
+    found = points("published_power_of_two", *words, replicates=scale.replicates, seed=seed_of(NAME))
+    by = {(load, d): chosen(found, load, d) for load in LOADS for d in (1, 2, 3)}
+    checks: list[Check] = []
+    for (load, d), point in by.items():
+        if d > 1 or load < 0.9:
+            theory = mean_time(load, d, CORES)
+            checks.append(
+                interval(
+                    f"mean sojourn, load {load}, d = {d}", point["sojourn_mean_ns"] / MEAN_NS, theory, scale,
+                    unit="demands", narrow=0.04, slack=ORDER_2 if d > 1 else 0.0,
+                    note="slack: 10/N^2 for the terms beyond 1/N" if d > 1 else "",
+                )
+            )  # fmt: skip
+    checks += rankings(by, scale)
+    figures = [means_plot(by), *tails(by, scale, checks)]
+    note = (
+        "At load 0.9: d = 1, 2, 3 take "
+        + ", ".join(f"{by[0.9, d]['sojourn_mean_ns'].mean() / MEAN_NS:.3f}" for d in (1, 2, 3))
+        + f" mean demands; infinitely many cores: {mean_time(0.9, 1):.3f}, {mean_time(0.9, 2):.3f}, "
+        f"{mean_time(0.9, 3):.3f}."
+    )
+    return Outcome(checks, figures, [note])
+
+
+def chosen(found: list[Point], load: float, choices: int) -> Point:
+    """The point with so many choices; one choice is the baseline."""
+    if choices == 1:
+        return one([p for p in found if p.is_baseline], load=load)
+    return one(found, load=load, choices=choices)
+
+
+def rankings(by: dict[tuple[float, int], Point], scale: Scale) -> list[Check]:
+    """What the second choice gains against the third, and that the limit alone is refused."""
+    checks = []
+    for load, times in ((0.5, 4), (0.7, 5), (0.9, 8)):
+        first, second, third = (by[load, d]["sojourn_mean_ns"] for d in (1, 2, 3))
+        quantity = f"gain of the second choice less {times} times that of the third, load {load}"
+        checks.append(order(quantity, first - second, times * (second - third)))
+    p999 = [by[0.9, d]["sojourn_p999_ns"] for d in (1, 2, 3)]
+    checks.append(order("99.9 % of sojourns, load 0.9: d = 1 above 3 times d = 2", p999[0], 3 * p999[1]))
+    checks.append(order("99.9 % of sojourns, load 0.9: d = 2 above d = 3", p999[1], p999[2]))
+    if scale.is_full:
+        values = by[0.9, 2]["sojourn_mean_ns"] / MEAN_NS
+        checks.append(rejects("mean sojourn, load 0.9, d = 2", values, mean_time(0.9, 2), unit="demands"))
+        checks.append(rejects("the same as d = 3", values, mean_time(0.9, 3, CORES), unit="demands"))
+    return checks
+
+
+def means_plot(by: dict[tuple[float, int], Point]) -> Plot:
+    """Mean sojourn over the load, by the number of choices."""
+    grid = np.linspace(0.3, 0.93, 40).tolist()
+    lines: list[Series] = []
+    for d in (1, 2, 3):
+        lines.append(Series(f"theory, d = {d}", True, grid, [mean_time(x, d, CORES) for x in grid]))
+        values = [by[load, d]["sojourn_mean_ns"] / MEAN_NS for load in LOADS]
+        lines.append(series(f"simulated, d = {d}", LOADS, values))
+    return Plot("Mean sojourn time", "load", "mean sojourn (demands)", lines, is_log_y=True)
+
+
+def tails(by: dict[tuple[float, int], Point], scale: Scale, checks: list[Check]) -> list[Plot]:
+    """P(sojourn > time) at load 0.7; adds its checks."""
+    load = 0.7
+    edges = edges_near([share * MEAN_NS for share in (0.5, 1, 2, 4, 6)])
+    lines: list[Series] = []
+    for d in (1, 2, 3):
+        found = histograms(by[load, d], "sojourn", scale.replicates, seed_of(NAME))
+        theory = [tail(load, d, edge / MEAN_NS, CORES) for edge in edges]
+        quantity = f"sojourn, load {load}, d = {d}"
+        new, both = tail_checks(quantity, found, edges, theory, scale, narrow=0.25, slack=0.1 * ORDER_2)
+        checks += new
+        lines += [replace(line, name=f"{line.name}, d = {d}") for line in both]
+    return [Plot(f"Sojourn, load {load}", "time (us)", "P(sojourn >= time)", lines, is_log_y=True)]

@@ -1,0 +1,175 @@
+"""A best that is noise is called a tie: settings that are equal in law, under different random numbers."""
+
+import numpy as np
+
+import sim
+from pipeline.choice import Choice
+from pipeline.front import bootstrap_front, find_knee, pareto_mask
+from pipeline.recommend import SETTLED_SHARE
+from tests.analytic.queues import FREE, MEAN_NS, cores, customers, demand, horizon
+from tests.statistical.repetitions import choices
+from tests.statistical.shares import share_at_most, share_is, tolerance
+from tests.validation.case import Check, Outcome, Plot, Scale, Series
+from tests.validation.registry import case, seed_of
+
+RESAMPLES = 400
+STATED = 0.05  # of ties that a two-sided 95 % interval takes for a difference
+OBJECTIVE = "Chick and Inoue 2001, Management Science 47 (the law of means under common random numbers)"
+# With whole resamples, a choice is settled when at most this share of them has another knee: of a tie, whose
+# share is uniform, that is true in LEFT + 1 of RESAMPLES + 1 cases on either side.
+LEFT = int(RESAMPLES * (1 - SETTLED_SHARE) + 1e-9)
+ONE_SIDE = (LEFT + 1) / (RESAMPLES + 1)
+
+
+def trade_off(rng: np.random.Generator, replicates: int, gap: float = 0.0) -> np.ndarray:
+    """Objectives (lane, point, objective): two ends, and two points in the middle `gap` apart."""
+    means = np.array([[0.0, 1.0], [1.0, 0.0], [0.3, 0.3], [0.3, 0.3 + gap]])
+    noise = rng.standard_normal((replicates, 4, 2)) + rng.standard_normal((replicates, 1, 1))
+    noise[:, :2] = 0.0
+    return means + 0.03 * noise
+
+
+def is_settled(lanes: np.ndarray, seed: int) -> bool:
+    """Does the recommendation call the knee settled within noise?"""
+    means = lanes.mean(axis=0)
+    certainty = bootstrap_front(lanes, seed, RESAMPLES)
+    assert certainty is not None
+    return bool(certainty.is_knee[find_knee(means, pareto_mask(means)).row] >= SETTLED_SHARE)
+
+
+def place_share(rng: np.random.Generator, replicates: int, seed: int) -> float:
+    """Share of resamples with a point on the front that is there if it is better than another, its equal."""
+    lanes = np.zeros((replicates, 2, 2))
+    lanes[:, 1, 0] = 1.0
+    lanes[:, :, 1] = 1 + 0.1 * rng.standard_normal((replicates, 2)) + rng.standard_normal((replicates, 1))
+    certainty = bootstrap_front(lanes, seed, RESAMPLES)
+    assert certainty is not None
+    return float(certainty.on_front[1])
+
+
+def plain_share(lanes: np.ndarray, rng: np.random.Generator) -> float:
+    """The share of the likelier knee if replicates are drawn with replacement: the plain bootstrap."""
+    count = len(lanes)
+    drawn = lanes[rng.integers(0, count, (RESAMPLES, count))].mean(axis=1)[:, 2:].sum(axis=2)
+    first = float((drawn[:, 0] < drawn[:, 1]).mean())
+    return max(first, 1 - first)
+
+
+@case("Ties on the front", "statistics", OBJECTIVE)
+def ties_front(scale: Scale) -> Outcome:
+    """Two settings of the same mean, between the ends of a front, from 3, 5 and 16 replicates each.
+
+    Either may be the knee. "Settled within noise" is said of a tie as rarely as of a 95 % interval, and the
+    probability of being on the front is uniform where it hangs on a tie. Settings that do differ are told.
+    """
+    studies = 200 if scale.is_full else 10
+    checks: list[Check] = []
+    shares: dict[str, list[float]] = {"called settled": [], "called settled by the plain bootstrap": []}
+    counts = (3, 5, 16)
+    for replicates in counts:
+        rng = np.random.default_rng(seed_of(f"ties front {replicates}"))
+        tables = [trade_off(rng, replicates) for _ in range(studies)]
+        settled = np.array([is_settled(table, number) for number, table in enumerate(tables)])
+        checks.append(share_is(f"ties called settled, {replicates} replicates", settled, 2 * ONE_SIDE))
+        plain = np.array([plain_share(table, rng) >= SETTLED_SHARE for table in tables])
+        shares["called settled"].append(float(settled.mean()))
+        shares["called settled by the plain bootstrap"].append(float(plain.mean()))
+        if replicates == 3 and scale.is_full:
+            quantity = "ties told apart by the plain bootstrap, 3 replicates"
+            many = [plain_share(trade_off(rng, 3), rng) >= SETTLED_SHARE for _ in range(1000)]
+            checks.append(share_at_most(f"not called so: {quantity}", ~np.array(many), 1 - 2 * ONE_SIDE))
+    rng = np.random.default_rng(seed_of("ties place"))
+    places = np.array([place_share(rng, 3, number) for number in range(2 * studies)])
+    rare = places * RESAMPLES <= LEFT
+    checks.append(
+        share_is("place on the front hardly probable where it is even, 3 replicates", rare, ONE_SIDE)
+    )
+    wide = [trade_off(rng, 5, gap=0.5) for _ in range(studies // 2)]
+    missed = np.array([not is_settled(table, number) for number, table in enumerate(wide)])
+    checks.append(
+        share_at_most("real knees called a tie, 5 replicates", missed, 0.2 if scale.is_full else 0.9)
+    )
+    theory = Series("stated", True, counts, [2 * ONE_SIDE] * len(counts))
+    widths = [tolerance(2 * ONE_SIDE, studies)] * len(counts)
+    found = [Series(name, False, counts, values, widths) for name, values in shares.items()]
+    return Outcome(checks, [Plot("Ties called settled", "replicates", "share of studies", [theory, *found])])
+
+
+def verdicts(found: list[Choice], verdict: str) -> np.ndarray:
+    """Which choices have a verdict."""
+    return np.array([one.verdict == verdict for one in found])
+
+
+@case("Ties by the study's objective", "statistics", "two halves of the replicates: Cox 1975, Biometrika 62")
+def ties_objective(scale: Scale) -> Outcome:
+    """A baseline and 1, 9 or 71 settings equal to it in law: 72 are in the study of erl's flags.
+
+    The one that looks best on one half of the replicates is better on the other half by chance in 2.5 % of the
+    studies in which it is not the baseline: whatever their number, and from 4, 8 and 16 replicates.
+    """
+    studies = 2000 if scale.is_full else 100
+    rng = np.random.default_rng(seed_of("ties objective"))
+    checks: list[Check] = []
+    sizes, series = (2, 10, 72), []
+    for replicates in (4, 8, 16):
+        found = []
+        for size in sizes:
+            shared = 5 * rng.standard_normal((studies * replicates, 1))
+            gains = -100 + shared + rng.standard_normal((studies * replicates, size))
+            winners = verdicts(choices(gains, replicates), "better")
+            found.append(float(winners.mean()))
+            rate = STATED / 2 * (1 - 1 / size)
+            quantity = f"false winners of {size} settings, {replicates} replicates"
+            checks.append(share_is(quantity, winners, rate))
+        widths = [tolerance(STATED / 2, studies)] * len(sizes)
+        series.append(Series(f"{replicates} replicates", False, sizes, found, widths))
+    stated = Series("stated", True, sizes, [STATED / 2 * (1 - 1 / size) for size in sizes])
+    plot = Plot("False winners", "settings", "share of studies", [stated, *series], is_log_x=True)
+    return Outcome(checks, [plot])
+
+
+@case("Ties of simulated policies", "statistics", "two policies that are equal in law by construction")
+def ties_simulated(scale: Scale) -> Outcome:
+    """Requests are placed on two cores at random: by the class's own start, or by the policy's placement.
+
+    Both draw a core with equal chances, from different streams of random numbers: the policies are equal in
+    law, and their lanes are not equal. Studies of 8 replicates choose by the mean sojourn time; a winner is
+    declared in 2.5 % of those in which the baseline does not look best, half of them.
+    """
+    load, studies = 0.5, 1000 if scale.is_full else 60
+    rate = 2 * load * 1e9 / MEAN_NS
+    workload = customers(demand(), rate_per_s=rate, start="random")
+    columns = []
+    for placement in ("parent", "random"):
+        policy = sim.Policy(
+            placement=sim.Placement(spawn=placement),
+            stealing=sim.Stealing(victim="off"),
+            balancing=sim.Balancing(period_ns=0),
+        )
+        lanes = [sim.Lane(policy, FREE, seed_of("ties simulated"), r) for r in range(studies * 8)]
+        simulated = sim.simulate(cores(2), workload, lanes, horizon(300, rate)).columns
+        columns.append(simulated["sojourn_mean_ns"])
+    same = np.array([columns[0] == columns[1]])
+    gains = -np.column_stack(columns)
+    found = choices(gains, 8)
+    checks = [
+        share_at_most("lanes equal to the bit, though drawn from other numbers", same.ravel(), 0.05),
+        share_is("false winners, 8 replicates", verdicts(found, "better"), STATED / 4),
+        share_is("studies in which the baseline looks best", verdicts(found, "default"), 0.5),
+    ]
+    if scale.is_full:
+        better = gains + np.array([[0.0, 0.3 * MEAN_NS]])
+        missed = ~verdicts(choices(better, 8), "better")
+        checks.append(share_at_most("real winners missed, 3/10 of a service better", missed, 0.9))
+    return Outcome(checks, [histogram_plot(found)])
+
+
+def histogram_plot(found: list[Choice]) -> Plot:
+    """Verdicts on the tie, theory against what was found."""
+    names = ("default", "noise", "better")
+    shares = [float(verdicts(found, name).mean()) for name in names]
+    theory = [0.5, 0.5 - STATED / 4, STATED / 4]
+    widths = [tolerance(share, len(found)) for share in theory]
+    x = (1, 2, 3)
+    series = (Series("theory", True, x, theory), Series("simulated", False, x, shares, widths))
+    return Plot("Verdicts", "1: baseline best, 2: noise, 3: better", "share of studies", series)

@@ -1,0 +1,1 @@
+"""Theory that the cases are compared with: formulas and chains, each from its source, without the simulator."""
