@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Change:
-    """A mean paired change against the baseline as a share of its mean, more is better, with its interval."""
+    """A paired change of the mean as a share of the baseline's mean, more is better, with its interval."""
 
     mean: float
     low: float
@@ -40,6 +40,7 @@ class Choice:
     kept    : the same of the metric that may not get worse; None without one
     chosen_by, estimated_by : number of replicates of each half
     tried   : points compared with the baseline
+    tied    : other points that noise does not tell from the best one, on the replicates chosen by
     """
 
     row: int
@@ -50,6 +51,7 @@ class Choice:
     chosen_by: int
     estimated_by: int
     tried: int
+    tied: int = 0
 
 
 def choose(
@@ -86,14 +88,14 @@ def choose(
         change = relative(kept[first] - kept[first][:, [baseline]], kept[first][:, baseline])
         allowed &= change >= -tolerance
     allowed[baseline] = True
-    best = simplest_best(gains[first], allowed, baseline, changes)
+    best, tied = simplest_best(gains[first], allowed, baseline, changes)
     if best == baseline:
-        return Choice(baseline, baseline, "default", None, None, *sizes)
+        return Choice(baseline, baseline, "default", None, None, *sizes, tied)
     gain = change_of(gains[second], best, baseline)
     keeps = None if kept is None else change_of(kept[second], best, baseline)
     is_better = gain.low > 0 and (keeps is None or keeps.mean >= -tolerance)
     row, verdict = (best, "better") if is_better else (baseline, "noise")
-    return Choice(row, best, verdict, gain, keeps, *sizes)
+    return Choice(row, best, verdict, gain, keeps, *sizes, tied)
 
 
 def relative(difference: FloatArray, base: FloatArray) -> FloatArray:
@@ -104,22 +106,26 @@ def relative(difference: FloatArray, base: FloatArray) -> FloatArray:
 
 def simplest_best(
     gains: FloatArray, allowed: NDArray[np.bool_], baseline: int, changes: NDArray[np.int64]
-) -> int:
+) -> tuple[int, int]:
     """Of the allowed points that noise does not tell from the best, the one with the fewest changes.
 
     The baseline is taken only where it is the best itself: whether the others beat it is what the second
     half is for.
+
+    Returns
+    -------
+    the point, and how many others beside the baseline noise does not tell from the best
     """
     means = np.where(allowed, gains.mean(axis=0), -np.inf)
     top = int(np.argmax(means))
-    if means[top] <= means[baseline]:
-        return baseline
     behind = gains[:, [top]] - gains
     rivals = allowed & (behind.mean(axis=0) <= half_interval(behind))
     rivals[baseline] = False
     places = np.flatnonzero(rivals)
+    if means[top] <= means[baseline]:
+        return baseline, len(places)
     order = np.lexsort((places, -means[places], changes[places]))
-    return int(places[order[0]])
+    return int(places[order[0]]), len(places) - 1
 
 
 def half_interval(pairs: FloatArray) -> Any:
@@ -129,9 +135,19 @@ def half_interval(pairs: FloatArray) -> Any:
 
 
 def change_of(values: FloatArray, point: int, baseline: int) -> Change:
-    """Paired change of a point against the baseline, with its Student-t interval."""
-    scale = abs(float(values[:, baseline].mean())) or 1.0
-    pairs = (values[:, point] - values[:, baseline]) / scale
+    """Paired change of a point against the baseline, with its Student-t interval.
+
+    The baseline's mean is as noisy as the point's, so the interval is that of a ratio of means: what
+    spreads is the difference less the change's share of the baseline's own deviation.
+
+    Source
+    ------
+    W. G. Cochran, "Sampling Techniques", 3rd ed. (1977), section 6.3: the ratio estimate, linearised
+    """
+    base = values[:, baseline]
+    scale = abs(float(base.mean())) or 1.0
+    pairs = (values[:, point] - base) / scale
     mean = float(pairs.mean())
-    half = float(half_interval(pairs))
+    sign = math.copysign(1.0, float(base.mean()))
+    half = float(half_interval(pairs - sign * mean * base / scale))
     return Change(mean, mean - half, mean + half)

@@ -17,8 +17,9 @@ def choice_sentence(choice: Choice, objective: Mapping[str, Any], best: str) -> 
     metric = plain_metric(objective["metric"])
     if choice.verdict == "few":
         return f"no estimate of the {metric}: it takes 4 replicates or more, with a value in each"
+    tied = f"; a tie within noise with {choice.tied} other settings" if choice.tied else ""
     if choice.gain is None:
-        return f"none of {choice.tried} other settings had a better {metric}"
+        return f"none of {choice.tried} other settings had a better {metric}{tied}"
     kept = "" if choice.kept is None else f"; {plain_metric(objective['keep'])} {change_text(choice.kept)}"
     halves = (
         f"chosen among {choice.tried + 1} settings on {choice.chosen_by} replicates, estimated on "
@@ -26,7 +27,7 @@ def choice_sentence(choice: Choice, objective: Mapping[str, Any], best: str) -> 
     )
     text = f"{metric} {change_text(choice.gain)}{kept} ({halves})"
     if choice.verdict == "better":
-        return f"against the baseline: {text}"
+        return f"against the baseline: {text}{tied}"
     why = "that is noise" if choice.gain.low <= 0 else f"{plain_metric(objective['keep'])} pays for it"
     return f"{best} looked best, but {why}: {text}"
 

@@ -31,7 +31,7 @@ T = TypeVar("T")
 CONFIG_NAME = "config"
 GROUPS = (
     "topology", "workload", "policy", "cost", "binding", "faults", "sweep", "cluster", "tracking",
-    "experiment",
+    "debug", "experiment",
 )  # fmt: skip
 # Flags of Hydra that take a value as a word of its own.
 FLAGS_WITH_VALUE = (

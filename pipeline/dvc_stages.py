@@ -38,7 +38,7 @@ RESULTS = FOLDER / "results"
 TEMPLATE = Path(".dvc/plots.html")
 KNOBS = ("experiment", "topology", "workload", "policy", "binding", "faults", "seed", "replicates")
 # Where a study runs and goes does not change what comes out.
-PLACES = ("cluster", "tracking", "outputs", "output", "resume", "sweep", "topology", "workload")
+PLACES = ("cluster", "tracking", "outputs", "output", "resume", "sweep", "topology", "workload", "debug")
 # What a clock or a machine would write is left out: equal studies have equal tables.
 KEPT = ("study", "run_key", "command", "source_digest", "axes", "baseline", "points", "replicates", "lanes",
         "seed", "policies")  # fmt: skip

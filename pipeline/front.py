@@ -177,7 +177,7 @@ def draw_means(lanes: FloatArray, seed: int, resamples: int) -> Iterator[FloatAr
     Drawn from Student's law around the observed means, with the covariance of the replicates: points
     that share random numbers move together, and any difference of two means has exactly the spread of
     its paired Student-t interval. To draw replicates with replacement instead is too sure of itself
-    where they are few: of 3, it makes a mean's spread 2.6 times too small at the 95 % level. A point
+    where they are few: of 3, it makes a mean's spread 2.7 times too small at the 95 % level. A point
     without a result stays NaN, one with a single result has no spread.
 
     Source

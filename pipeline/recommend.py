@@ -38,8 +38,8 @@ RULES = {
     "only": "the front is a single point: it is best in both objectives",
     "better": "best in the study's objective on one half of the replicates, and better than the baseline "
     "on the other half",
-    "noise": "the baseline: what looked best on one half of the replicates is not told from it on the "
-    "other half",
+    "noise": "the baseline, as it is a tie: what looked best on one half of the replicates is not told from "
+    "it on the other half",
     "default": "the baseline: nothing looked better in the study's objective",
     "few": "the baseline: choosing by the study's objective takes 4 replicates or more with a value in each",
 }
@@ -55,7 +55,7 @@ class Recommendation:
     baseline     : the point it is compared with, or None
     rule         : key of RULES, how the point was chosen
     front        : points on the front, from least overhead to most
-    twins        : other points with exactly the same two objectives
+    twins        : other points with exactly the same means in every metric
     knee_share   : share of bootstrap resamples in which the point is the knee; None if 1 replicate
     rivals       : (point, share) of others that are the knee in at least RIVAL_SHARE of resamples
     edges        : axes whose recommended value is the least or the greatest that was swept
@@ -323,7 +323,7 @@ def recommend_cell(
         baseline=chosen.get("baseline_point"),
         rule=knee.rule,
         front=tuple(points[i] for i in order if mask[i]),
-        twins=tuple(p for i, p in enumerate(points) if same[i] and i != knee.row),
+        twins=twins_of(run, rows, chosen),
         knee_share=share,
         rivals=tuple(rivals),
         edges=tuple(edges_of(run, rows, chosen)),
@@ -331,6 +331,14 @@ def recommend_cell(
         rerun=tuple(rerun_of(run, chosen)),
         policy=policy_of(run, chosen),
     )
+
+
+def twins_of(run: RunTables, rows: pl.DataFrame, chosen: Mapping[str, Any]) -> tuple[int, ...]:
+    """Other points of a cell that cannot be told from the chosen one by anything that was measured."""
+    means = [f"{name}_mean" for name in run.metrics]
+    same = pl.all_horizontal(*[pl.col(name).eq_missing(pl.lit(chosen[name])) for name in means])
+    found = rows.filter(same & (pl.col("point") != chosen["point"]))
+    return tuple(int(point) for point in found["point"])
 
 
 def distinct_rivals(points: Sequence[int], values: Any, is_knee: Any, same: Any) -> list[tuple[int, float]]:
@@ -406,6 +414,9 @@ def policy_file(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) -
     ]
     if chosen.doubts:
         lines.append(f"Doubt: {chosen.doubts}.")
+    if chosen.twins:
+        names = ", ".join(map(str, chosen.twins[:5])) + (", .." if len(chosen.twins) > 5 else "")
+        lines.append(f"Tie: {len(chosen.twins)} other settings gave exactly this: points {names}.")
     if chosen.sentence:
         lines.append(f"Gain: {chosen.sentence}.")
     if chosen.flags is not None:

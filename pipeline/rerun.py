@@ -10,7 +10,7 @@ from pipeline.aggregate import RunTables, is_policy_key
 from pipeline.groupfile import SUFFIXES, file_name
 from pipeline.plain import plain
 
-PLACES = ("cluster", "tracking", "outputs", "output", "resume", "study", "sweep", "objective")
+PLACES = ("cluster", "tracking", "outputs", "output", "resume", "study", "sweep", "objective", "debug")
 
 
 def overrides_of(run: RunTables, row: Mapping[str, Any]) -> list[str]:

@@ -333,6 +333,33 @@ TrackingPart = Annotated[
 ]
 
 
+# --- checks while lanes run -----------------------------------------------------------------------
+
+
+class DebugNone(Part):
+    """Lanes run at once, and nobody looks at them."""
+
+    kind: Literal["none"]
+
+
+class DebugInvariants(Part):
+    """Every invariant of the simulator is looked at while lanes run; the results are the same bits."""
+
+    kind: Literal["invariants"]
+    every: bounded(  # type: ignore[valid-type]
+        int, 1, 10**9, "events between two looks"
+    ) = 1
+    from_event: bounded(  # type: ignore[valid-type]
+        int, 0, 10**15, "events that are only handled before the first look"
+    ) = 0
+    replicate: bounded(  # type: ignore[valid-type]
+        int, 0, 99_999, "the only one that is looked at; null = each", optional=True
+    ) = None
+
+
+DebugPart = Annotated[DebugNone | DebugInvariants, Field(discriminator="kind")]
+
+
 class Outputs(Part):
     """Where results go."""
 
@@ -419,6 +446,7 @@ class Config(Part):
     outputs: Outputs = Outputs()
     resume: Annotated[Switch, Field(description="go on where a killed run stopped")] = True
     output: one_of(("table", "json"), "what the command prints") = "table"  # type: ignore[valid-type]
+    debug: DebugPart = DebugNone(kind="none")
 
 
 SIMULATED = ("topology", "workload", "policy", "cost", "binding", "faults", "simulation")
@@ -435,4 +463,4 @@ SECTIONS: dict[str, TypeAdapter[Any]] = {
     "faults": TypeAdapter(FaultsPart),
     "simulation": TypeAdapter(SimulationPart),
 }
-UNIONS = ("topology", "workload", "sweep", "cluster", "tracking")
+UNIONS = ("topology", "workload", "sweep", "cluster", "tracking", "debug")

@@ -94,4 +94,5 @@ KINDS = {
     "sweep": ("grid", "random", "lhs", "sobol"),
     "cluster": ("inline", "local", "remote"),
     "tracking": ("off", "sqlite", "server"),
+    "debug": ("none", "invariants"),
 }

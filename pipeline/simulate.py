@@ -20,11 +20,13 @@ from scipy import stats
 import sim
 from pipeline.build import build
 from pipeline.compose import Command, complete_shell, read_command, with_hydra
+from pipeline.debug import simulate_of
 from pipeline.decisions import Decisions, decisions_json, log_decisions, print_decisions, take_wish
 from pipeline.entry import run_main
 from pipeline.errors import ConfigError
 from pipeline.grid import Point, Study
 from pipeline.study import make_study
+from pipeline.worker import Simulate
 
 MODULE = "pipeline.simulate"
 CONFIDENCE = 0.95
@@ -48,7 +50,7 @@ def simulate(words: Sequence[str]) -> int:
     point = single_point(study) if number is None else numbered_point(study, number)
     if study.config.output == "table":
         print(f"Simulating {label_text(point)}, {study.replicates} replicates.", file=sys.stderr)
-    result = run_point(study, point)
+    result = run_point(study, point, simulate_of(study, point, number))
     answer = answer_of(study, point, result)
     why = log_decisions(study, point, wish) if wish is not None else None
     show(study, answer, why)
@@ -97,7 +99,7 @@ def single_point(study: Study) -> Point:
     return study.points[0]
 
 
-def run_point(study: Study, point: Point) -> sim.Result:
+def run_point(study: Study, point: Point, simulate: Simulate = sim.simulate) -> sim.Result:
     """Simulate a point's replicates, one after the other."""
     inputs = build(point.config)
     lanes = [
@@ -110,7 +112,10 @@ def run_point(study: Study, point: Point) -> sim.Result:
         )
         for replicate in range(study.replicates)
     ]
-    return sim.simulate(inputs.topology, inputs.workload, lanes, inputs.simulation, inputs.faults, threads=1)
+    result: sim.Result = simulate(
+        inputs.topology, inputs.workload, lanes, inputs.simulation, inputs.faults, threads=1
+    )
+    return result
 
 
 def answer_of(study: Study, point: Point, result: sim.Result) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from pipeline.analyse import Analysis, analyse
 from pipeline.compose import complete_shell, read_command, with_hydra
+from pipeline.debug import tell_breaks, toolkit_of
 from pipeline.entry import run_main
 from pipeline.fanout import StudyRun, run_study
 from pipeline.grid import Study
@@ -39,7 +40,9 @@ def sweep(words: Sequence[str]) -> int:
     command = read_command(words)
     study = with_hydra(command, lambda: make_study(command, MODULE))
     announce(study)
-    run = run_study(study)
+    run = run_study(study, toolkit=toolkit_of(study))
+    if tell_breaks(study, run.failed_lanes) == run.lanes:
+        return run.exit_code
     found = analyse(run.folder)
     show(study, run, found, record(run.folder, study.config.tracking))
     return run.exit_code

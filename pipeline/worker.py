@@ -130,9 +130,10 @@ def simulate_lanes(
     status = columns["status"].astype(np.int64)
     good = status == COMPLETED
     numbers = np.asarray(lanes, np.int64)
+    reports = getattr(answer, "reports", {})
     failures = [
-        LaneFailure(int(lane), int(bits), "")
-        for lane, bits in zip(numbers[~good], status[~good], strict=True)
+        LaneFailure(int(numbers[index]), int(status[index]), reports.get(int(index), ""))
+        for index in np.flatnonzero(~good)
     ]
     return SliceResult(
         batch="",

@@ -1,6 +1,8 @@
 """Coreshift's simulator of BEAM-style schedulers: topology, workload and policies in, columns out."""
 
 from sim.cache import source_digest
+from sim.invariants.checked import Break, CheckedResult, Looks, simulate_checked
+from sim.invariants.registry import INVARIANTS
 from sim.layout.counter import MECHANISMS, REASONS
 from sim.layout.decision import DECISION_COLUMNS
 from sim.layout.status import LaneStatus
@@ -59,14 +61,15 @@ from sim.workload.replay import (
 )
 
 __all__ = [
-    "Adaptive", "Affinity", "Arrival", "BIND_ATOMS", "BIND_TYPES", "Balancing", "BeamCpu",
-    "BeamTopology", "Binding", "BurstLimit", "Change", "ClassTime", "Cost", "DECISION_COLUMNS", "Decision",
-    "DistanceClass", "Distribution", "Erts", "Lane", "LaneStatus", "Limits", "LiveLane", "MECHANISMS",
-    "METRICS", "Memory", "Metric", "NO_EDGE", "NO_PEER", "PACE_MAX_PS", "PICOSECONDS_PER_NS",
-    "Placement", "Policy", "Power", "ProcessAffinity", "ProcessClass", "ProcessLimit", "REASONS",
-    "ROW_COUNT_MAX", "RateLimit", "Replay", "ReplayOp", "ReplayTrace", "Result", "Simulation", "SpecError",
-    "Stealing", "Step", "Timeline", "Topology", "TopologyError", "TraceError", "Triggers", "VALUE_MAX",
-    "WORKING_SET_MIN_BYTES", "Workload", "beam_of", "bind_order", "compile_kernels", "format_ids",
-    "format_sct", "format_term", "parse_ids", "parse_sct", "parse_term", "plan_of", "replay_stuck",
-    "scheduler_map", "simulate", "simulate_logged", "source_digest", "topology_of",
+    "Adaptive", "Affinity", "Arrival", "BIND_ATOMS", "BIND_TYPES", "Balancing", "BeamCpu", "BeamTopology",
+    "Binding", "Break", "BurstLimit", "Change", "CheckedResult", "ClassTime", "Cost", "DECISION_COLUMNS",
+    "Decision", "DistanceClass", "Distribution", "Erts", "INVARIANTS", "Lane", "LaneStatus", "Limits",
+    "LiveLane", "Looks", "MECHANISMS", "METRICS", "Memory", "Metric", "NO_EDGE", "NO_PEER", "PACE_MAX_PS",
+    "PICOSECONDS_PER_NS", "Placement", "Policy", "Power", "ProcessAffinity", "ProcessClass",
+    "ProcessLimit", "REASONS", "ROW_COUNT_MAX", "RateLimit", "Replay", "ReplayOp", "ReplayTrace",
+    "Result", "Simulation", "SpecError", "Stealing", "Step", "Timeline", "Topology", "TopologyError",
+    "TraceError", "Triggers", "VALUE_MAX", "WORKING_SET_MIN_BYTES", "Workload", "beam_of", "bind_order",
+    "compile_kernels", "format_ids", "format_sct", "format_term", "parse_ids", "parse_sct", "parse_term",
+    "plan_of", "replay_stuck", "scheduler_map", "simulate", "simulate_checked", "simulate_logged",
+    "source_digest", "topology_of",
 ]  # fmt: skip

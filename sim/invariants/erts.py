@@ -85,7 +85,8 @@ def check_nonempty(view: View) -> str:
 def check_flags(view: View) -> str:
     """Flags are 0 or 1, and who is IDLE has been out of work unless a timeline ran."""
     flags = columns(view, E.OUT_OF_WORK, E.WAITING - E.OUT_OF_WORK + 1)
-    bad: np.ndarray = ((flags < 0) | (flags > 1)).any(axis=1)
+    bad = np.zeros(view.num_cores, bool)
+    bad |= ((flags < 0) | (flags > 1)).any(axis=1)
     if view.z[S.ENTRY] == 0:
         bad |= (view.core_state == C.IDLE) & (view.erts[:, E.OUT_OF_WORK] == 0)
     return first_bad(bad, "core", state=view.core_state, out=view.erts[:, E.OUT_OF_WORK]) or unlike(

@@ -10,7 +10,8 @@ from tests.oracle.erts_corners import ERTS_CORNERS, LONG_CORNERS
 from tests.oracle.handmade import HANDMADE
 from tests.reference import LogCode
 from tests.reference.compare import difference, run_reference
-from tests.reference.scenarios import random_scenario
+from tests.reference.hunt import FOLDER, write_small
+from tests.reference.scenarios import Scenario, random_scenario
 
 SCENARIO_COUNT = int(os.environ.get("CORESHIFT_ORACLE_SCENARIOS", "150"))
 REPLAY_COUNT = max(1, SCENARIO_COUNT // 3)
@@ -30,22 +31,25 @@ ERTS_SEEN = {
 }  # fmt: skip
 
 
+def assert_agrees(scenario: Scenario, name: str) -> None:
+    """Assert that both simulators agree; else make the scenario small and write it to a file."""
+    if difference(scenario) is not None:
+        pytest.fail(write_small(scenario, FOLDER / f"{name}.yaml"))
+
+
 @pytest.mark.parametrize("name", [*ALL_CORNERS])
 def test_handmade_scenario_agrees(name: str) -> None:
-    found = difference(ALL_CORNERS[name])
-    assert found is None, found
+    assert_agrees(ALL_CORNERS[name], name)
 
 
 @pytest.mark.parametrize("seed", range(SCENARIO_COUNT))
 def test_random_workload_agrees(seed: int) -> None:
-    found = difference(random_scenario(seed, replay=False))
-    assert found is None, found
+    assert_agrees(random_scenario(seed, replay=False), f"workload-{seed}")
 
 
 @pytest.mark.parametrize("seed", range(REPLAY_COUNT))
 def test_random_replay_agrees(seed: int) -> None:
-    found = difference(random_scenario(seed, replay=True))
-    assert found is None, found
+    assert_agrees(random_scenario(seed, replay=True), f"replay-{seed}")
 
 
 def test_scenarios_reach_every_part_of_the_model() -> None:

@@ -25,22 +25,34 @@ from pipeline.calibration.write import cost_text, cycles
 from pipeline.schema import CostPart
 from sim.topology import read_latency_csv, topology_from_description
 
-pytestmark = pytest.mark.skipif(not kernels.IS_COMPILED, reason="NUMBA_DISABLE_JIT: nothing can be timed")
+pytestmark = [
+    pytest.mark.skipif(not kernels.IS_COMPILED, reason="NUMBA_DISABLE_JIT: nothing can be timed"),
+    pytest.mark.timeout(900),
+]
 needs_two_cpus = pytest.mark.skipif(
     len(usable_cpus()) < 2 or bool(pinning_problem()),
     reason="two CPUs that threads can be bound to are needed",
 )
+WAKING = ("wake_ns", "spin_wake_ns")
 RUN = ("workload=ping_pong", "policy=conservative", "simulation.horizon_ns=2000000", "simulation.warmup_ns=0")
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """A short measurement, written by the command in a process of its own; its JSON."""
-    folder = tmp_path_factory.mktemp("host")
-    words = [sys.executable, "-m", "pipeline.calibrate", "host", "seconds=2", f"out={folder}", "output=json"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=True)
+    """A short measurement, written by the command in a process of its own; its JSON.
+
+    Two threads that wake each other may hardly do so on a busy machine: then once more, for longer.
+    """
+    for seconds in (2, 20, 60):
+        folder = tmp_path_factory.mktemp("host")
+        words = ["host", f"seconds={seconds}", f"out={folder}", "output=json"]
+        command = [sys.executable, "-m", "pipeline.calibrate", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=True)
+        told = json.loads(done.stdout)
+        if len(usable_cpus()) < 2 or all(v["count"] >= 2 for v in told["values"] if v["name"] in WAKING):
+            break
     assert "measuring the clock" in done.stderr
-    return folder, json.loads(done.stdout)
+    return folder, told
 
 
 def test_values_are_physically_possible(measured):
@@ -50,13 +62,14 @@ def test_values_are_physically_possible(measured):
         if value["low"] is not None:
             assert value["low"] <= value["value"] <= value["high"], value
     assert 100 < values["clock_measured"]["value"] < 10_000
-    assert 1_000 < values["spin_ns"]["value"] < 1e9
+    # With 100 yields, after each of which other programs may run for milliseconds.
+    assert 1_000 < values["spin_ns"]["value"] < 1e10
 
 
 @needs_two_cpus
 def test_waking_is_measured_both_ways(measured):
     values = {value["name"]: value for value in measured[1]["values"]}
-    for name in ("wake_ns", "spin_wake_ns"):
+    for name in WAKING:
         assert values[name]["value"] > 0
         assert values[name]["count"] >= 2
 
@@ -103,7 +116,7 @@ def test_files_are_not_overwritten_unasked(measured, capsys):
 def test_without_binding_threads_there_is_no_matrix_and_it_says_so(monkeypatch):
     monkeypatch.setattr(host_module, "pinning_problem", lambda: "this system does not bind threads (macOS)")
     monkeypatch.setattr(host_module, "measure_switch", lambda _: missing("dispatch_ns", "ns", "left out"))
-    found = measure_host(1.0, lambda _: None)
+    found = measure_host(5.0, lambda _: None)
     found.cost["dispatch_cycles"] = found.dispatch()
     assert found.topology.core_latency_ns is None
     assert found.samples == {}
@@ -162,7 +175,8 @@ def test_a_waiting_loop_ends_when_it_is_told_to():
 @needs_two_cpus
 @pytest.mark.parametrize("kernel", [kernels.swap_turns, kernels.spin_turns])
 def test_turns_are_taken_in_turn(kernel):
-    samples = take_turns(kernel, tuple(usable_cpus()[:2]), 0.05)
+    # At most: it ends with 300 samples.
+    samples = take_turns(kernel, tuple(usable_cpus()[:2]), 20.0)
     assert samples
     assert all(0 < sample < 1e9 for sample in samples)
 

@@ -193,7 +193,7 @@ def test_killed_sweep_goes_on_to_the_same_hashes(clone):
         [sys.executable, "-m", "dvc", "repro", "--force"], cwd=clone.folder, env=clone.environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     ) as process:  # fmt: skip
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while not list(runs.glob("*/*/manifest.json")) and time.monotonic() < end:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)

@@ -4,7 +4,6 @@ import io
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -16,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.fanout import run_study
 from tests.pipeline.fake import digests, fake_study, fake_toolkit
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 LOCAL = {"kind": "local", "workers": 2}
 
 
@@ -86,12 +85,12 @@ def test_a_lane_that_always_kills_its_worker_is_found_and_reported(tmp_path, con
     assert run.computed_lanes == 5
 
 
-def test_an_address_where_nobody_answers_fails_within_seconds(tmp_path):
+def test_an_address_where_nobody_answers_fails_before_ray_tries(tmp_path, monkeypatch):
+    # Ray itself would take 81 s to notice.
+    monkeypatch.setattr("ray.init", None)
     cluster = {"kind": "remote", "address": "127.0.0.1:9"}
-    started = time.monotonic()
     with pytest.raises(UserError, match=r"No Ray cluster answers at 127\.0\.0\.1:9(.|\n)*cluster=local"):
         run_study(fake_study(tmp_path, cluster=cluster), toolkit=fake_toolkit())
-    assert time.monotonic() - started < 8
 
 
 def test_workers_with_other_sources_are_refused(tmp_path, console):
@@ -125,5 +124,5 @@ def test_a_running_cluster_is_used_and_left_running(tmp_path, undisturbed, conso
         run = run_study(study, console=console, toolkit=fake_toolkit())
         assert head.poll() is None
         head.stdin.close()
-        assert head.wait(60) == 0
+        assert head.wait(200) == 0
     assert digests(run.folder) == undisturbed

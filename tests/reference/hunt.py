@@ -79,7 +79,9 @@ def hunt(search: Search) -> list[int]:
             differing.append(seed)
             print(f"--- seed {seed} differs: {report.splitlines()[0]}", flush=True)
             if len(differing) <= REPORTS_MAX:
-                print(write_small(search, seed), flush=True)
+                scenario = random_scenario(seed, parts=search.parts)
+                path = search.folder / f"seed-{seed}.yaml"
+                print(write_small(scenario, path, search.attempts_max), flush=True)
         if time.monotonic() - last > PROGRESS_S or done == search.count:
             last = time.monotonic()
             rate = done / (last - began)
@@ -87,13 +89,11 @@ def hunt(search: Search) -> list[int]:
     return sorted(differing)
 
 
-def write_small(search: Search, seed: int) -> str:
-    """Shrink a scenario that differs and write it to its file; give the name, the text and the report."""
-    scenario = random_scenario(seed, parts=search.parts)
+def write_small(scenario: Scenario, path: Path, attempts_max: int = ATTEMPTS_MAX) -> str:
+    """Shrink a scenario that differs and write it to a file; give the name, the text and the report."""
     kind = kind_of(report_of(scenario))
-    small = shrink(scenario, lambda other: kind_of(report_of(other)) == kind, search.attempts_max)
+    small = shrink(scenario, lambda other: kind_of(report_of(other)) == kind, attempts_max)
     text = write_yaml(small.scenario)
-    path = search.folder / f"seed-{seed}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     report = report_of(small.scenario) or "it no longer differs"

@@ -229,9 +229,9 @@ def random_limits(rng: Random) -> sim.Limits:
         burst=sim.BurstLimit(
             capacity=rng.choice((None, None, 0, 1, 4)),
             refill_per_s=rng.choice((1e-3, 1e5, 123_456.7)),
-            storm_count=rng.choice((None, None, 1, 2, 5)),
+            storm_count=rng.choice((None, 1, 2, 5)),
             storm_window_ns=rng.choice((1_000, 20_000)),
-            cooldown_ns=rng.choice((0, 10_000)),
+            cooldown_ns=rng.choice((0, 10_000, 100_000)),
         ),
     )
 

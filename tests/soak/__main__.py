@@ -5,7 +5,8 @@
 
 All invariants are looked at every so many events, before and after every entry of the timeline, and at the
 end of each lane. Between its large lanes a soak runs small ones (tests/reference/scenarios.py), which it
-looks at more often. The same arguments give the same lanes.
+looks at more often, some of them with policies that conserve work (tests/soak/calm.py). The same arguments
+give the same lanes.
 """
 
 import argparse
@@ -19,11 +20,13 @@ from sim.invariants.registry import INVARIANTS
 from sim.layout import counter as N
 from sim.layout import parameter as K
 from tests.reference.scenarios import Scenario, random_scenario
+from tests.soak.calm import calm_scene
 from tests.soak.drive import stepped
 from tests.soak.scenes import soak_scene
 
 PROGRESS_S = 15.0
 SMALL_EVERY = 11  # events between two looks at a small lane
+CALM_OF = 4  # small lanes to one whose policy conserves work
 
 
 class Soak:
@@ -42,6 +45,9 @@ class Soak:
         if given.small_lane is not None:
             yield f"--small-lane {given.small_lane}", random_scenario(given.small_lane), 1
             return
+        if given.calm_lane is not None:
+            yield f"--calm-lane {given.calm_lane}", calm_scene(given.calm_lane), 1
+            return
         if given.lane is not None:
             yield self.large(given.lane)
             return
@@ -51,6 +57,8 @@ class Soak:
             for small in range(index * given.small, (index + 1) * given.small):
                 number = given.seed * 1_000_000 + small
                 yield f"--small-lane {number}", random_scenario(number), SMALL_EVERY
+                if small % CALM_OF == 0:
+                    yield f"--calm-lane {number}", calm_scene(number), SMALL_EVERY
             index += 1
 
     def large(self, index: int) -> tuple[str, Scenario, int]:
@@ -127,6 +135,7 @@ def main() -> int:
     parser.add_argument("--small", type=int, default=20, help="small lanes after each large one")
     parser.add_argument("--lane", type=int, help="only this large lane")
     parser.add_argument("--small-lane", type=int, help="only this small lane")
+    parser.add_argument("--calm-lane", type=int, help="only this small lane whose policy conserves work")
     parser.add_argument("--until-event", type=int, help="stop each lane after this event")
     given = parser.parse_args()
     soak = Soak(given)

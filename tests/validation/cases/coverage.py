@@ -176,8 +176,8 @@ def coverage_hard(scale: Scale) -> Outcome:
         found["of the run's own p99"].append((length, own))
         found["of the steady state's p99"].append((length, known))
         notes.append(
-            f"{length} customers: the p99 is {1 - p99.mean() / steady:.1%} below that of the steady "
-            f"state; of the intervals from 3 replicates {known.mean():.3f} hold that, {own.mean():.3f} the run's own."
+            f"{length} customers: the p99 is {1 - p99.mean() / steady:.1%} below the steady state's; of the "
+            f"intervals from 3 replicates {known.mean():.3f} hold that, {own.mean():.3f} the run's own."
         )
         quantity = f"coverage of the run's own p99, {length} customers"
         checks.append(share_at_least(quantity, own, LEAST[scale.name]))

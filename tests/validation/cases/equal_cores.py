@@ -20,6 +20,12 @@ def placed(rule: str, choices: int = 2) -> sim.Policy:
     return sim.Policy(name=rule, placement=sim.Placement(spawn=rule, choices=choices), stealing=OFF)
 
 
+def sender(probes: int, threshold: int) -> sim.Policy:
+    """A process stays at its random core below a threshold, else goes to the first probed core below it."""
+    placement = sim.Placement(spawn="probe", choices=probes, probe_load=threshold)
+    return sim.Policy(name="sender probes", placement=placement, stealing=OFF)
+
+
 def on_idle(threshold: int, poll_ns: int = 0) -> sim.Policy:
     """Random placement; an idle core tries one random victim that has `threshold` processes or more."""
     stealing = sim.Stealing(
@@ -65,7 +71,7 @@ class Farm:
     def __init__(self, num_cores: int, load: float, count: float, relaxation: float) -> None:
         self.load, self.demand_ns = load, DEMAND_NS
         self.topology = cores(num_cores)
-        self.workload = customers(demand(mean=DEMAND_NS), load=load)
+        self.workload = customers(demand(mean=DEMAND_NS), load=load, start="random")
         self.simulation = horizon(num_cores, load, count, relaxation)
 
     def run(self, policy: sim.Policy, scale: Scale, seed: int) -> dict[str, np.ndarray]:

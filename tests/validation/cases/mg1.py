@@ -23,9 +23,10 @@ CVS = (2.0, 4.0)
 PARETOS = {"shape 1.5": BoundedPareto(3000, 300_000, 1.5), "shape 1.1": BoundedPareto(2000, 400_000, 1.1)}
 TIMES = (0.1, 0.3, 1.0, 2.0, 3.0)  # in mean waits
 
-# In heavy traffic the relaxation time of M/G/1 is 2 rho E S^2 / (E S)^2 / (1 - rho)^2 mean demands (reflected
-# Brownian motion): 680 for cv 4 at load 0.8, less for all others. The warm-up is 18 700 demands there, 27 times
-# as long (7 at the quick scale). A replicate is over 200 relaxation times, so its mean is near normal.
+# In heavy traffic the relaxation time of M/G/1 is 2 rho E S^2 / (E S)^2 / (1 - rho)^2 mean demands
+# (reflected Brownian motion): 680 for cv 4 at load 0.8, less for all others. The warm-up is 18 700 demands
+# there, 27 times as long (7 at the quick scale). A replicate is over 200 relaxation times, so its mean is
+# near normal.
 CUSTOMERS = 150_000
 
 

@@ -1,4 +1,4 @@
-"""The experiments conf/experiment/published_*.yaml, run from their own configuration: columns by replicate."""
+"""The experiments conf/experiment/published_*.yaml, from their own configuration: columns by replicate."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -73,17 +73,16 @@ def checks_at(num_cores: int, threshold: int, load: float, scale: Scale) -> tupl
     theory = law.length / load
     sojourn = farm.at_load(r, r["sojourn_mean_ns"], (slope - theory) / load * DEMAND_NS)
     span_s = (farm.simulation.horizon_ns - farm.simulation.warmup_ns) / 1e9
-    failed = r["failed_steal_count"] / span_s
+    migrations, failed = r["migration_rate_per_s"], r["failed_steal_count"] / span_s
     idle = (law.states == 0).mean(axis=1)
     waste = law.mean(idle * (law.states[:, 0] >= 2))
     rate = steal_rate(law, threshold) * num_cores * STEALS_NS
     failures = failure_rate(law, threshold) * num_cores * STEALS_NS
-    migrations = r["migration_rate_per_s"]
     checks = [
         interval(f"mean processes a core, {at}", length, law.length, scale, unit=""),
         interval(f"mean sojourn time, {at}", sojourn, theory * DEMAND_NS, scale),
-        interval(f"migrations a second, {at}", migrations, rate, scale, unit="1/s", narrow=0.02),
-        interval(f"failed steals a second, {at}", failed, failures, scale, unit="1/s", narrow=0.02),
+        interval(f"migrations a second, {at}", migrations, rate, scale, unit="1/s"),
+        interval(f"failed steals a second, {at}", failed, failures, scale, unit="1/s"),
         interval(f"idle beside waiting work, {at}", r["wasted_core_share"], waste, scale, unit=""),
     ]
     if scale.is_full and load in (0.7, 0.8):

@@ -1,8 +1,9 @@
 """Stationary law of a Markov chain of a few equal cores, solved as linear equations.
 
 A state is the processes (queued and running) of each core, longest first: cores are exchangeable, so states
-that differ in their order are one. The chain is cut off at a greatest number a core; `moves` leaves out what
-would exceed it, and the error of that is seen by solving again with a greater bound.
+that differ in their order are one. A number below 0 is an idle core too, in a phase of its idle time. The
+chain is cut off at a greatest number a core; `moves` leaves out what would exceed it, and the probability of
+standing there tells what that costs.
 """
 
 from collections.abc import Callable, Iterable
@@ -31,7 +32,7 @@ class Chain:
     @property
     def length(self) -> float:
         """Mean number of processes of a core."""
-        return self.mean(self.states.mean(axis=1))
+        return self.mean(np.maximum(self.states, 0).mean(axis=1))
 
     def at_least(self, count: int) -> float:
         """Probability that a core has at least `count`."""

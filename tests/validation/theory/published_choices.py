@@ -1,9 +1,9 @@
 """How long requests stay in the supermarket model: mean and tail with N cores, up to O(1 / N^2).
 
-Poisson arrivals join the shortest of d queues drawn at random, first come first served. Who finds k requests at
-the shortest stays for k + 1 exponential demands; with shares x of cores with at least 1, 2, .. requests it finds k
-with probability x_k^d - x_(k+1)^d, x_0 = 1. As N grows the mean is sum of load^((d^i - d)/(d - 1)), i >= 1, of a
-mean demand (Mitzenmacher 2001); the 1 / N term is that of `mean_field_refined`.
+Poisson arrivals join the shortest of d queues drawn at random, first come first served. Who finds k requests
+at the shortest stays for k + 1 exponential demands; with shares x of cores with at least 1, 2, .. requests it
+finds k with probability x_k^d - x_(k+1)^d, x_0 = 1. As N grows the mean is sum of load^((d^i - d)/(d - 1)),
+i >= 1, of a mean demand (Mitzenmacher 2001); the 1 / N term is that of `mean_field_refined`.
 """
 
 import math

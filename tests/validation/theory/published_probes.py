@@ -1,12 +1,13 @@
-"""Push against pull by random probes, one at a time (Eager, Lazowska and Zahorjan 1986; Minnebo and Van Houdt 2014).
+"""Push against pull by random probes, one at a time.
 
-A core's requests come at rate `load` and need an exponential time of mean 1; s_k is the share of cores with at
-least k. A probe looks at one core drawn at random; R probes a core and unit of time.
-pull: a core without work probes and takes a waiting request of the core it meets. Every core with k >= 2 loses
-      one at rate R beside its own departures: s_(k+1) / s_k = eta = load / (1 + R) for k >= 1, s_1 = load.
+Sources: Eager, Lazowska and Zahorjan 1986 (sender- and receiver-initiated); Minnebo and Van Houdt 2012, 2014.
+A core's requests come at rate `load` and need an exponential time of mean 1; s_k is the share of cores with
+at least k. A probe looks at one core drawn at random; R probes a core and unit of time.
+pull: a core without work probes, and takes a waiting request of the core it meets. Every core with k >= 2
+      loses one at rate R beside its own departures: s_(k+1) / s_k = eta = load / (1 + R), k >= 1, s_1 = load.
 push: a request that comes to a core with work probes, and goes to the core it meets if that is idle, with
-      probability 1 - load. R (1 - load) a core leave the cores with work (a share `load`): their arrivals fall to
-      eta = load - R (1 - load) / load, again s_(k+1) / s_k = eta.
+      probability 1 - load. So R (1 - load) leave the cores with work, a share `load` of all: their arrivals
+      fall to eta = load - R (1 - load) / load, and again s_(k+1) / s_k = eta.
 The mean time is sum of s_k / load = 1 / (1 - eta). Push is better where its eta is less: where load^2 <
 (1 - load)(1 + R). As R -> 0 that ends at (sqrt(5) - 1) / 2.
 """
@@ -32,7 +33,7 @@ def mean_time(ratio: float) -> float:
 
 
 def crossing(probe_rate: float) -> float:
-    """Load at which both take the same time: Minnebo and Van Houdt's 2 load = sqrt(a^2 + 4a) - a, a = R + 1."""
+    """Load at which both take the same time: 2 load = sqrt(a^2 + 4a) - a, a = R + 1 (2014, abstract)."""
     a = probe_rate + 1
     return (math.sqrt(a * a + 4 * a) - a) / 2
 

@@ -157,3 +157,36 @@ class BoundedPareto:
     def inverse_above(self, x: np.ndarray) -> np.ndarray:
         """E 1/S; S > x."""
         return self.moment_above(x, -1)
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """Another law, each demand longer by so much."""
+
+    law: Law
+    by: float
+
+    @property
+    def mean(self) -> float:
+        """E S."""
+        return self.law.mean + self.by
+
+    @property
+    def second(self) -> float:
+        """E S^2."""
+        return self.law.second + 2 * self.by * self.law.mean + self.by**2
+
+    @property
+    def third(self) -> float:
+        """E S^3."""
+        return self.law.third + 3 * self.by * (self.law.second + self.by * self.law.mean) + self.by**3
+
+    def survival(self, x: np.ndarray) -> np.ndarray:
+        """P(S > x)."""
+        x = np.asarray(x)
+        return np.where(x < self.by, 1.0, self.law.survival(np.maximum(x - self.by, 0.0)))
+
+    def excess(self, x: np.ndarray) -> np.ndarray:
+        """E max(0, S - x)."""
+        x = np.asarray(x)
+        return np.maximum(self.by - x, 0.0) + self.law.excess(np.maximum(x - self.by, 0.0))

@@ -1,9 +1,9 @@
 """M/M/1 with processor sharing: the whole distribution of the sojourn, through the tagged customer's chain.
 
-Beside n others the tagged customer leaves at rate 1/(n+1), another one leaves at n/(n+1) and one arrives at
-rate rho (times in mean demands); it finds n others with probability (1 - rho) rho^n. The chain is stopped when
-the tagged customer leaves, and P(T > t) is what is left of it (the approach of Coffman, Muntz and Trotter 1970,
-"Waiting time distributions for processor-sharing systems", whose variance is the check).
+Beside n others the tagged customer leaves at rate 1/(n+1), another one leaves at n/(n+1) and one arrives
+at rate rho (times in mean demands); it finds n others with probability (1 - rho) rho^n. The chain is
+stopped when the tagged customer leaves, and P(T > t) is what is left of it (the approach of Coffman, Muntz
+and Trotter 1970, "Waiting time distributions for processor-sharing systems", whose variance is the check).
 """
 
 import numpy as np

@@ -5,13 +5,14 @@ Oizumi 1971, "An analysis of the M/G/1 queue under round-robin scheduling"). A c
 goes to the tail, behind those who came meanwhile; switching is free.
 
 Let lambda_j = lambda P(S > j q) be the rate of slices of stage j and beta_j = lambda_j E(length of such a
-slice) the share of time in them. W_k, the mean wait of a customer before its slice k, is the work ahead of it:
+slice) the share of time in them. W_k, the mean wait of a customer before its slice k, is the work ahead of
+it:
 
 - at its arrival lambda_j W_j customers of stage j are queued (Little) and one is in service at stage j with
   probability beta_j, so W_0 = sum_j beta_j W_j + the mean residual slice;
-- k passes later, ahead of it are those found then (k stages on, the one in service then included, if its demand
-  did not end) and those who came during pass i, now at stage k - 1 - i:
-  W_k = rho q + sum_{j<k} beta_j W_{k-1-j} + sum_{j>=k} beta_j W_{j-k}.
+- k passes later, ahead of it are those found then (k stages on, the one in service then included, if its
+  demand did not end) and those who came during pass i, now at stage k - 1 - i: W_k = rho q + sum_{j<k}
+  beta_j W_{k-1-j} + sum_{j>=k} beta_j W_{j-k}.
 
 The rows of that system sum to rho < 1, so repeated substitution converges like rho^n.
 """

@@ -2,8 +2,9 @@
 
 A customer of type i has an exponential demand of mean means[i], so what is left of it is exponential given
 its type. The state at a dispatch is the types of those present, in the order of the queue, and whether the
-slice is charged: 2 + 4 + ... + 2^present states, and 2 for one alone that goes on uncharged. With mixed demands
-there is a best quantum: a short one costs switches, a long one lets long demands stand before short ones.
+slice is charged: 2 + 4 + ... + 2^present states, and 2 for one alone that goes on uncharged. With mixed
+demands there is a best quantum: a short one costs switches, a long one lets long demands stand before
+short ones.
 
 The vector of n customers has 2^n entries, the first customer's type being the leading bit. Customers that
 come are of either type independently of all else, so they multiply a vector on the right by the law of types.

@@ -1,0 +1,296 @@
+"""The ways in which the kernel is broken: a file, a text that stands in it once, and what stands there instead."""
+
+from dataclasses import dataclass
+
+KERNELS = "sim/kernels"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One break of the kernel.
+
+    part, name : what it is about, in a word, and which break of that
+    file   : below sim/kernels; old : stands in it exactly once; new : instead
+    breaks : what goes wrong
+    seeds  : random scenarios that are seen to kill it, tried first
+    corner : scenario made by hand that kills it, tried before them
+    test   : a test of pytest that kills it, tried first of all
+    """
+
+    part: str
+    name: str
+    file: str
+    old: str
+    new: str
+    breaks: str
+    seeds: tuple[int, ...] = ()
+    corner: str = ""
+    test: str = ""
+
+    @property
+    def path(self) -> str:
+        """The file, from the root of the repository."""
+        return f"{KERNELS}/{self.file}"
+
+
+MUTATIONS = (
+    Mutation(
+        "queues", "link back", "queues.py",
+        "    z[process(z, p) + P.PREV] = last\n    z[process(z, p) + P.STATE] = P.READY",
+        "    z[process(z, p) + P.PREV] = P.NONE\n    z[process(z, p) + P.STATE] = P.READY",
+        "a queued process forgets the one before it",
+    ),
+    Mutation(
+        "queues", "low priority", "queues.py",
+        "8 if z[process(z, p) + P.LOW] else 1", "7 if z[process(z, p) + P.LOW] else 1",
+        "low processes are passed over 7 times instead of 8",
+    ),
+    Mutation(
+        "queues", "level max", "queues.py",
+        "    elif z[core(z, c) + C.FIRST] >= 0:\n", "    elif z[core(z, c) + C.FIRST] > 0:\n",
+        "the process in slot 0 is not seen at priority max",
+    ),
+    Mutation(
+        "stealing", "half", "steal.py",
+        "return (length + 1) // 2", "return length // 2",
+        "half of an odd queue is rounded down",
+    ),
+    Mutation(
+        "stealing", "least queue", "steal.py",
+        "bits.has(z, z[S.SCRATCH], c) and z[core(z, c) + C.QUEUE_LENGTH] < z[K.MIN_QUEUE]",
+        "bits.has(z, z[S.SCRATCH], c) and z[core(z, c) + C.QUEUE_LENGTH] <= z[K.MIN_QUEUE]",
+        "a victim with just min_queue processes is spared",
+    ),
+    Mutation(
+        "stealing", "longest", "steal.py",
+        "(length == longest and step < best_step)", "(length == longest and step > best_step)",
+        "of equally long victims the last is robbed first",
+    ),
+    Mutation(
+        "stealing", "those before it", "steal.py",
+        "position - taken + 1, N.STEAL", "position + 1, N.STEAL",
+        "booty counts the processes already taken as ahead of it",
+    ),
+    Mutation(
+        "balancing", "turns", "balance.py",
+        "turn % NODE_EVERY == 0", "turn % NODE_EVERY == 1",
+        "nodes are balanced in the wrong pass",
+    ),
+    Mutation(
+        "balancing", "control", "balance.py",
+        "return max(max((x << 16) // step_q16, low), 1)", "return max((x << 16) // step_q16, 1)",
+        "the adaptive threshold falls below its range",
+    ),
+    Mutation(
+        "placement", "best of two", "place.py",
+        "if queues.load(z, other) < queues.load(z, best):", "if queues.load(z, other) <= queues.load(z, best):",
+        "ties of best_of go to the last drawn",
+    ),
+    Mutation(
+        "placement", "available", "place.py",
+        "    if bits.has(z, z[S.ONLINE_SET], proposal) and bits.has(z, allowed, proposal):",
+        "    if bits.has(z, allowed, proposal):",
+        "new processes are placed on cores that are down",
+    ),
+    Mutation(
+        "limits", "process, interval", "limits.py",
+        "    if t - z[row + P.LAST_MIGRATION_NS] < z[K.PROCESS_INTERVAL_NS]:",
+        "    if 2 * (t - z[row + P.LAST_MIGRATION_NS]) < z[K.PROCESS_INTERVAL_NS]:",
+        "a process may migrate again after half of its interval",
+    ),
+    Mutation(
+        "limits", "process, lifetime", "limits.py",
+        "return z[row + P.MIGRATIONS] < count", "return z[row + P.MIGRATIONS] <= count",
+        "a process may migrate once more than allowed",
+    ),
+    Mutation(
+        "limits", "process, window", "limits.py",
+        "z[row + P.WINDOW_POSITION]] <= t - z[K.PROCESS_WINDOW_NS]",
+        "z[row + P.WINDOW_POSITION]] <= t - z[K.PROCESS_WINDOW_NS] // 2",
+        "the window of a process is half as long",
+    ),
+    Mutation(
+        "limits", "core", "limits.py",
+        "        charge_core(z, g, f, t, source)\n        charge_core(z, g, f, t, target)\n",
+        "        charge_core(z, g, f, t, source)\n",
+        "the limit of a core does not count those that come",
+    ),
+    Mutation(
+        "limits", "system", "limits.py",
+        "<= t - z[K.SYSTEM_WINDOW_NS]", "<= t - z[K.SYSTEM_WINDOW_NS] // 2",
+        "the window of the machine is half as long",
+    ),
+    Mutation(
+        "limits", "burst", "limits.py",
+        "        z[S.TOKENS] -= TOKEN\n", "        z[S.TOKENS] -= TOKEN - 1\n",
+        "a migration takes a billionth of a token too little",
+    ),
+    Mutation(
+        "limits", "storm", "limits.py",
+        "z[S.COOLDOWN_UNTIL_NS] = t + z[K.COOLDOWN_NS]", "z[S.COOLDOWN_UNTIL_NS] = t",
+        "a storm is counted and not cooled down",
+    ),
+    Mutation(
+        "limits", "return", "decide.py",
+        "and target == z[row + P.LEFT_CORE]", "and target != z[row + P.LEFT_CORE]",
+        "going on counts as going back",
+    ),
+    Mutation(
+        "affinity", "strict", "decide.py",
+        "    if z[row + P.AFFINITY] == P.STRICT and not bits.has(z, mask(z, z[row + P.MASK]), target):\n",
+        "    if z[row + P.AFFINITY] > P.STRICT and not bits.has(z, mask(z, z[row + P.MASK]), target):\n",
+        "strict processes migrate out of their masks",
+    ),
+    Mutation(
+        "affinity", "inherited", "affinity.py",
+        "    z[row + P.MASK] = z[other + P.MASK]\n", "    z[row + P.MASK] = EVERY_CORE\n",
+        "children inherit the type of affinity without the mask",
+    ),
+    Mutation(
+        "affinity", "marked", "affinity.py",
+        "    z[row + P.MARKED] = z[K.ON_AFFINITY]\n", "    z[row + P.MARKED] = 0\n",
+        "a new preferred mask moves nobody",
+    ),
+    Mutation(
+        "costs", "rounding", "costs.py",
+        "return (cycles * 1000 + f - 1) // f", "return cycles * 1000 // f",
+        "cycles become ns rounded down",
+    ),
+    Mutation(
+        "costs", "refill", "segments.py",
+        "lines = min(z[row + P.REFILL_LINES], max(1, touched))", "lines = min(z[row + P.REFILL_LINES], touched)",
+        "few reductions fetch no line at all",
+    ),
+    Mutation(
+        "costs", "warm", "refill.py",
+        "survived = near_q16(z, g, p, y) if d >= 2 else 0", "survived = near_q16(z, g, p, y) if d >= 3 else 0",
+        "a cluster's cache remembers nothing within the node",
+    ),
+    Mutation(
+        "costs", "batch", "steal.py",
+        "        z[S.BATCH_LATER] = 1 if taken > 0 else 0\n", "        z[S.BATCH_LATER] = 0\n",
+        "later ones of a batch pay in full",
+    ),
+    Mutation(
+        "settlement", "waiting", "settle.py",
+        "- (first_ns - z[row + P.LAST_MIGRATION_NS]) + gained", "+ (first_ns - z[row + P.LAST_MIGRATION_NS]) + gained",
+        "waiting at the target counts as a benefit",
+    ),
+    Mutation(
+        "timers", "push", "heap.py",
+        "(z[at] == time_ns and z[at + 1] < code)", "(z[at] == time_ns and z[at + 1] > code)",
+        "timers at one time go off in the wrong order",
+    ),
+    Mutation(
+        "timers", "pop", "heap.py",
+        "heap + 2 * min(child + 4, last), 2)", "heap + 2 * min(child + 3, last), 2)",
+        "the fourth child of the heap is never looked at",
+    ),
+    Mutation(
+        "timers", "tree", "tree.py",
+        "(b == a and sibling < winner)", "(b == a and sibling > winner)",
+        "of two cores at one time the higher goes first",
+    ),
+    Mutation(
+        "draws", "uniform", "draw.py",
+        "np.uint64(12)) + 0.5) *", "np.uint64(12)) + 0.25) *",
+        "random numbers are a quarter of a grain too low",
+    ),
+    Mutation(
+        "draws", "targets", "messages.py",
+        "    z[row + P.DRAWS] += 1\n", "",
+        "the number that chose a target is used again",
+    ),
+    Mutation(
+        "draws", "arrivals", "event_loop.py",
+        "int(count * mean_ns + 0.5)", "int(count * mean_ns)",
+        "regular arrivals are rounded down",
+    ),
+    Mutation(
+        "measures", "idle", "measure.py",
+        "z[N.IDLE_NS] += elapsed * z[S.NUM_IDLE]", "z[N.IDLE_NS] += elapsed",
+        "idle time counts one core",
+    ),
+    Mutation(
+        "measures", "slowdown", "measure.py",
+        "slowdown = (sojourn << 10) // z[row + P.IDEAL_NS]", "slowdown = (sojourn << 10) // (z[row + P.IDEAL_NS] + 1)",
+        "slowdown is a little too low",
+    ),
+    Mutation(
+        "measures", "windows", "measure.py",
+        "z[row + C.AREA] = -standing", "z[row + C.AREA] = 0",
+        "the load integral of a window begins with the time before it",
+    ),
+    Mutation(
+        "measures", "energy", "energy.py",
+        "(elapsed - busy) * idle_mw(z, at)", "elapsed * idle_mw(z, at)",
+        "busy cores take idle power as well",
+    ),
+    Mutation(
+        "BEAM", "loop", "erts_loop.py",
+        "    z[erts(z, c) + E.WAKEUP_OTHER] = 0\n", "",
+        "what waited before an idle wait is still counted after it",
+    ),
+    Mutation(
+        "BEAM", "emigration", "erts_paths.py",
+        "return n if here > z[at + E.LIMIT_HERE] and", "return n if here >= z[at + E.LIMIT_HERE] and",
+        "a run queue at its limit pushes",
+    ),
+    Mutation(
+        "BEAM", "immigration", "erts_paths.py",
+        "return here < z[at + E.LIMIT_HERE] and there > z[at + E.LIMIT_OTHER]",
+        "return here <= z[at + E.LIMIT_HERE] and there > z[at + E.LIMIT_OTHER]",
+        "a run queue at its limit pulls",
+    ),
+    Mutation(
+        "BEAM", "stealing", "erts_steal.py",
+        "victim = (thief + 1 + i - inactive) % active", "victim = (thief - 1 - i + inactive) % active",
+        "victims are visited downwards",
+    ),
+    Mutation(
+        "BEAM", "waking", "erts_wake.py",
+        "x = (c - step) % active", "x = (c + step) % active",
+        "the next empty scheduler upwards is woken",
+    ),
+    Mutation(
+        "BEAM", "counted", "erts_queue.py",
+        "counted = max(used, E.LEAST_SLICE_REDS)", "counted = used",
+        "short slices count what they ran",
+    ),
+    Mutation(
+        "faults", "cut", "cut.py",
+        "paid_debt = max(0, min(elapsed, owed) - (owed - debt))", "paid_debt = min(elapsed, debt)",
+        "of a cut segment migration debt is paid first",
+    ),
+    Mutation(
+        "faults", "evacuation", "evacuate.py",
+        "    if not strand.is_moved(z, cause):\n        return\n", "    return\n",
+        "the queue of a core that closes stays there",
+    ),
+    Mutation(
+        "faults", "sharing", "schedulers.py",
+        "t - z[at + H.HELD_NS] >= z[K.OS_QUANTUM_NS]", "t - z[at + H.HELD_NS] > 2 * z[K.OS_QUANTUM_NS]",
+        "a shared core is passed on too late",
+    ),
+    Mutation(
+        "memory", "collection", "memory.py",
+        "is_major = z[row + P.SINCE_MAJOR] >= g[kind + T.FULLSWEEP]",
+        "is_major = z[row + P.SINCE_MAJOR] > g[kind + T.FULLSWEEP]",
+        "major collections come one too late",
+    ),
+    Mutation(
+        "messages", "taken", "messages.py",
+        "    z[row + P.MAIL_COUNT] -= count\n", "    z[row + P.MAIL_COUNT] -= 1\n",
+        "of several messages taken one is counted",
+    ),
+    Mutation(
+        "messages", "old calls", "messages.py",
+        "        or z[process(z, caller) + P.CALL] != z[row + P.SENDER_CALL]\n", "",
+        "the reply to an old call ends a new one",
+    ),
+    Mutation(
+        "messages", "woken", "messages.py",
+        "z[row + P.MAIL_COUNT] >= z[row + P.NEED]", "z[row + P.MAIL_COUNT] > z[row + P.NEED]",
+        "a process with just enough messages sleeps on",
+    ),
+)  # fmt: skip

@@ -1,0 +1,177 @@
+"""A failing scenario is made small and written to a file that fails again: shown by breaking the twin."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+import sim
+from pipeline.compose import read_command, with_hydra
+from pipeline.simulate import run_point, single_point
+from pipeline.study import make_study
+from tests.reference import stealing
+from tests.reference.compare import lane_of
+from tests.reference.hunt import Search, hunt, kind_of, main, report_of
+from tests.reference.scenarios import Scenario, random_scenario
+from tests.reference.shrink import ATTEMPTS_MAX, shrink
+from tests.reference.shrink_machine import on_cores
+from tests.reference.yaml_file import given, read_yaml, write_yaml
+
+SEEDS = range(200, 260)
+
+
+class Robbed:
+    """A victim whose second process stands before its first, as a wrong thief sees it."""
+
+    def __init__(self, victim) -> None:
+        self.victim = victim
+
+    def __getattr__(self, name: str):
+        return getattr(self.victim, name)
+
+    def queued(self) -> list:
+        first, *rest = self.victim.queued() or [None]
+        return [*rest[:1], first, *rest[1:]] if rest else self.victim.queued()
+
+
+@pytest.fixture
+def wrong_thief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin with one rule broken: a thief looks at the second process before the first."""
+    right = stealing.steal_from
+    monkeypatch.setattr(
+        stealing, "steal_from", lambda lane, thief, victim: right(lane, thief, Robbed(victim))
+    )
+
+
+def assert_same(one: Scenario, other: Scenario) -> None:
+    """Assert that two scenarios are equal; traces by their content."""
+    for field in fields(Scenario):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(mine, sim.Replay):
+            assert mine.trace.digest() == theirs.trace.digest()
+            mine = replace(mine, trace=theirs.trace)
+        assert mine == theirs, field.name
+
+
+@pytest.mark.parametrize("replay", [False, True])
+def test_a_scenario_is_the_same_after_a_file(replay: bool) -> None:
+    for seed in SEEDS:
+        scenario = random_scenario(seed, replay=replay)
+        assert_same(read_yaml(write_yaml(scenario)), scenario)
+
+
+def first_difference(replay: bool) -> int:
+    """The first seed that shows that something is broken."""
+    return next(seed for seed in range(100) if report_of(random_scenario(seed, replay=replay)))
+
+
+def test_a_broken_rule_is_found_shrunk_and_written(
+    wrong_thief: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    seed = next(seed for seed in range(100) if report_of(random_scenario(seed)))
+    assert hunt(Search(seed, 1, folder=tmp_path)) == [seed]
+    path = tmp_path / f"seed-{seed}.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert text in capsys.readouterr().out
+    small = read_yaml(text)
+    # A thief, a victim, and two to choose from beside the one that runs; everything else as it is by default.
+    assert small.topology.num_cores <= 4
+    assert small.simulation.max_processes <= 4
+    assert len(small.workload.classes) <= 2
+    assert sum(len(kind.program) for kind in small.workload.classes) <= 4
+    assert len(given(small.policy)) + len(given(small.cost)) + len(given(small.binding)) <= 2
+    assert small.timeline.changes == ()
+    assert write_yaml(small) == text
+    assert main(["--file", str(path)]) == 1
+    assert "DENY" in (told := capsys.readouterr().out) or "MIGRATE" in told
+    monkeypatch.undo()
+    assert main(["--file", str(path)]) == 0
+    assert "agree" in capsys.readouterr().out
+
+
+def test_a_replay_is_shrunk_to_a_few_rows(wrong_thief: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = next(seed for seed in range(100) if report_of(random_scenario(seed, replay=True)))
+    scenario = random_scenario(seed, replay=True)
+    small = shrink(scenario, lambda other: kind_of(report_of(other)) == "difference")
+    again = read_yaml(write_yaml(small.scenario))
+    assert again.workload.trace.process.size <= 9
+    assert again.topology.num_cores <= 4
+    assert report_of(again)
+    monkeypatch.undo()
+    assert report_of(again) is None
+
+
+def test_an_error_of_the_twin_is_shrunk_as_that_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(lane, thief, victim):
+        raise LookupError("broken")
+
+    monkeypatch.setattr(stealing, "steal_from", fail)
+    scenario = next(s for s in map(random_scenario, range(100)) if kind_of(report_of(s)) == "LookupError")
+    small = shrink(scenario, lambda other: kind_of(report_of(other)) == "LookupError", attempts_max=300)
+    assert kind_of(report_of(small.scenario)) == "LookupError"
+    assert len(write_yaml(small.scenario)) < len(write_yaml(scenario))
+
+
+def has_return_block(scenario: Scenario) -> bool:
+    """A property that stands for a failure: a block step, two cores, and returns that are forbidden."""
+    workload = scenario.workload
+    return (
+        isinstance(workload, sim.Workload)
+        and any(step.op == "block" for kind in workload.classes for step in kind.program)
+        and scenario.topology.num_cores >= 2
+        and scenario.policy.limits.process.forbid_return
+    )
+
+
+def test_nothing_is_left_but_what_the_failure_needs() -> None:
+    found = 0
+    for seed in range(400):
+        scenario = random_scenario(seed)
+        if has_return_block(scenario):
+            small = shrink(scenario, has_return_block)
+            assert small.attempts < ATTEMPTS_MAX
+            s, found = small.scenario, found + 1
+            assert given(s.policy) == {"limits": {"process": {"forbid_return": True}}}
+            assert given(s.cost) == given(s.binding) == given(s.timeline) == {}
+            assert s.topology.num_cores == 2
+            (kind,) = s.workload.classes
+            assert sorted(step.op for step in kind.program) in (["block", "run"], ["block", "exit"])
+            assert kind.count == 1 or kind.arrival.kind != "none"
+    assert found >= 10
+
+
+def test_masks_and_entries_follow_when_cores_are_left_out() -> None:
+    drawn = (random_scenario(seed, replay=False, parts=()) for seed in range(200))
+    six = next(s for s in drawn if s.topology.num_cores == 6)
+    affinity = sim.Affinity(type="strict", cores="0,3-5", preferred_core=4)
+    one = replace(six.workload.classes[0], affinity=affinity)
+    workload = replace(six.workload, classes=(one, *six.workload.classes[1:]))
+    changes = (
+        sim.Change(time_ns=1, op="core_offline", cores="1,4"),
+        sim.Change(time_ns=2, op="core_offline", cores="0-1"),
+        sim.Change(time_ns=3, op="bind", scheduler=0, core=5),
+    )
+    scenario = replace(six, workload=workload, timeline=sim.Timeline(changes=changes))
+    left = on_cores(scenario, (2, 4, 5))
+    affinity = left.workload.classes[0].affinity
+    assert (affinity.cores, affinity.preferred_core) == ("1,2", 1)
+    assert [(c.cores, c.core) for c in left.timeline.changes] == [("1", None), (None, 2)]
+    assert left.topology.core_speed.tolist() == six.topology.core_speed[[2, 4, 5]].tolist()
+
+
+def test_the_pipeline_takes_the_same_file(tmp_path: Path) -> None:
+    scenario = next(
+        s
+        for s in (random_scenario(seed, replay=False) for seed in range(100))
+        if s.replicate == 2 and s.simulation.max_events > 1000
+    )
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "one.yaml").write_text(write_yaml(scenario), encoding="utf-8")
+    command = read_command(["--config-dir", str(tmp_path), "experiment=one"], use_default_study=False)
+    study = with_hydra(command, lambda: make_study(command, "pipeline.simulate"))
+    theirs = run_point(study, single_point(study))
+    s = scenario
+    ours = sim.simulate(s.topology, s.workload, [lane_of(s)], s.simulation, s.timeline)
+    assert theirs.columns["status"].size == 3
+    for name, column in ours.columns.items():
+        assert column[0].tobytes() == theirs.columns[name][2].tobytes(), name

@@ -1,0 +1,86 @@
+"""Means drawn anew have the spread of the paired intervals, and shares and gains follow from that."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pipeline.choice import change_of
+from pipeline.front import bootstrap_front, draw_means
+from tests.statistical.repetitions import difference_intervals, gain_hits, hits, mean_intervals
+from tests.statistical.shares import LEVEL, share_is
+
+FRONT = np.array([[0.0, 1.0, 5.0], [1.0, 0.0, 5.0]])
+
+
+def table(replicates: int, seed: int = 1) -> np.ndarray:
+    """Lanes (replicate, point, metric) with noise that points share, and of their own."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((replicates, 1, 2)) + 0.3 * rng.standard_normal((replicates, 4, 2))
+
+
+@pytest.mark.parametrize("replicates", [2, 3, 8])
+def test_drawn_differences_have_the_law_of_the_paired_interval(replicates):
+    lanes = table(replicates)
+    pairs = lanes[:, 1, 0] - lanes[:, 0, 0]
+    drawn = np.array([means[1, 0] - means[0, 0] for means in draw_means(lanes, 1, 20_000)])
+    scaled = (drawn - pairs.mean()) / stats.sem(pairs)
+    assert stats.kstest(scaled, stats.t(replicates - 1).cdf).pvalue > 1e-4
+    assert stats.kstest(scaled, "norm").pvalue < 1e-4
+
+
+def test_copies_stay_copies_in_every_draw():
+    lanes = table(4)
+    lanes[:, 2] = lanes[:, 0]
+    assert all((means[2] == means[0]).all() for means in draw_means(lanes, 1, 200))
+
+
+def test_a_point_without_results_stays_without_and_one_of_a_single_result_has_no_spread():
+    lanes = table(4)
+    lanes[:, 1] = np.nan
+    lanes[1:, 2] = np.nan
+    for means in draw_means(lanes, 1, 50):
+        assert np.isnan(means[1]).all()
+        assert (means[2] == lanes[0, 2]).all()
+
+
+def test_what_breaks_a_tie_between_two_points_is_drawn_too():
+    rng = np.random.default_rng(2)
+    lanes = np.tile(FRONT, (6, 1, 1))
+    lanes[:, :, 2] += rng.standard_normal((6, 2))
+    noisy = bootstrap_front(lanes, 1)
+    lanes[:, 0, 2] += 100
+    clear = bootstrap_front(lanes, 1)
+    assert 0.05 < noisy.is_knee[0] < 0.95
+    assert clear.is_knee.tolist() == [0.0, 1.0]
+    assert (noisy.on_front == 1).all()
+
+
+def test_a_gain_is_a_ratio_of_means():
+    rng = np.random.default_rng(3)
+    base = 100 * (1 + 0.3 * rng.standard_normal(8))
+    certain = change_of(np.column_stack([base, 1.5 * base]), 1, 0)
+    assert (certain.mean, certain.low, certain.high) == pytest.approx((0.5, 0.5, 0.5))
+    # Worse by half of a baseline whose own mean is known to 30 % / sqrt 8 only.
+    open_ended = change_of(np.column_stack([base, base - 50]), 1, 0)
+    assert open_ended.high - open_ended.low > 0.1
+    falling = change_of(np.column_stack([-base, -0.5 * base]), 1, 0)
+    assert (falling.low, falling.high) == pytest.approx((0.5, 0.5))
+
+
+@pytest.mark.parametrize("replicates", [3, 5, 8, 16])
+def test_intervals_of_normal_lanes_hold_the_truth_as_often_as_stated(replicates):
+    rng = np.random.default_rng(replicates)
+    shared = rng.standard_normal(2000 * replicates)
+    base, other = (shared + 0.2 * rng.standard_normal(shared.size) for _ in range(2))
+    assert share_is("mean", hits(mean_intervals(base, replicates), 0.0), LEVEL).is_ok
+    assert share_is("pair", hits(difference_intervals(other + 1, base, replicates), 1.0), LEVEL).is_ok
+    assert not share_is("wrong", hits(mean_intervals(base, replicates), 0.6), LEVEL).is_ok
+
+
+def test_gains_hold_the_truth_as_often_as_stated():
+    rng = np.random.default_rng(4)
+    shared = 20 * rng.standard_normal((1500 * 8, 1))
+    gains = -np.array([100.0, 50.0]) - shared - rng.standard_normal((1500 * 8, 2))
+    happened = gain_hits(gains, 8, 0.5)
+    assert len(happened) == 1500
+    assert share_is("gain", happened, LEVEL).is_ok
