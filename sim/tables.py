@@ -142,7 +142,7 @@ def tables_of(
         num_smt=topology.num_physical_cores, num_clusters=topology.num_clusters,
         num_nodes=topology.num_nodes,
         num_masks=len(program.masks), num_classes=program.classes.shape[0],
-        num_trace=program.replay_first.shape[0] - 1 if program.replay_op.size > 1 else 0,
+        num_trace=program.replay_first.shape[0] - 1 if program.replay_first[-1] > 0 else 0,
         num_edges=int((program.replay_op == T.WAIT_TRACE).sum()),
         num_entries=timeline.first.shape[0] - 1,
         has_masks=P.STRICT in kinds,

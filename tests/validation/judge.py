@@ -48,7 +48,7 @@ def interval(
     values = np.asarray(values, np.float64)
     mean, error, width = float(values.mean()), standard_error(values), half_width(values)
     distance = max(0.0, abs(mean - theory) - slack)
-    z = math.copysign(distance, mean - theory) / error if error > 0 else math.inf * (distance > 0) or 0.0
+    z = math.copysign(distance, mean - theory) / error if error > 0 else math.inf if distance > 0 else 0.0
     p = float(2 * stats.t.sf(abs(z), len(values) - 1))
     is_narrow = width + slack <= narrow * scale.narrow * abs(theory)
     is_ok = distance <= width and is_narrow
