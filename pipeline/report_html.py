@@ -105,6 +105,9 @@ def answer(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) -> str
     """The recommended setting of one cell: what, why, how to use it, and against the baseline."""
     row = summary.row(by_predicate=pl.col("point") == chosen.point, named=True)
     doubt = f"<br><b>Note:</b> {escape(chosen.doubts)}" if chosen.doubts else ""
+    if chosen.twins:
+        doubt += f"<br><b>Tie:</b> {len(chosen.twins)} other settings gave exactly this: points "
+        doubt += escape(", ".join(map(str, chosen.twins)))
     doubt += f"<br><b>Gain:</b> {escape(chosen.sentence)}." if chosen.sentence else ""
     doubt += f"<br><b>erl flags:</b> {escape(flags_text(chosen.flags))}" if chosen.flags is not None else ""
     return (

@@ -253,6 +253,7 @@ def cell_json(found: Analysis, chosen: Recommendation) -> dict[str, Any]:
         "choice": None if chosen.choice is None else dataclasses.asdict(chosen.choice),
         "erl_flags": None if chosen.flags is None else flag_line(chosen.flags),
         "erl_flags_all": None if chosen.flags is None else full_line(chosen.flags),
+        "twins": list(chosen.twins),
         "rivals": [{"point": p, "share": s} for p, s in chosen.rivals],
         "baseline": chosen.baseline,
         "metrics": interval_json(row, found.run.metrics),

@@ -1,7 +1,7 @@
 """What the compiled kernel is made of, as far as results could depend on the machine.
 
-Read from LLVM's optimised code of the whole kernel. On every platform IEEE 754 fixes the result of + - * /, of
-square roots and of comparisons. A result differs where code may fuse a multiplication with an addition
+Read from LLVM's optimised code of the whole kernel. On every platform IEEE 754 fixes the result of + - * /,
+of square roots and of comparisons. A result differs where code may fuse a multiplication with an addition
 (`fmuladd`, `fma`, or an operation with the flag `contract`), reorder additions (`reassoc`, as any fast-math
 flag does), or call a function that a library rounds as it likes (exp, log, pow, sin). LLVM fuses and reorders
 only what is allowed to be in this code, so what is not there cannot happen later.
@@ -14,7 +14,9 @@ from typing import Any
 import sim
 from sim.kernels.event_loop import run_lane
 
-OPERATION = re.compile(r"= (fadd|fsub|fmul|fdiv|frem|fneg|fcmp|call)((?: [a-z]+)*) (?:double|float|<)")
+OPERATION = re.compile(
+    r"= (?:tail )?(fadd|fsub|fmul|fdiv|frem|fneg|fcmp|call)((?: [a-z]+)*) (?:double|float|<)"
+)
 DECLARED = re.compile(r"^declare [^@]*\b(?:double|float)\b[^@]*@\"?([\w.$]+)", re.MULTILINE)
 SINGLE = re.compile(r"\bfloat\b")
 FLAGS = ("fast", "contract", "reassoc", "arcp", "afn", "nnan", "ninf", "nsz")

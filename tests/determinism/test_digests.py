@@ -1,8 +1,8 @@
 """The same bits in another process, in any order of hashes, and without the compiler.
 
-Also held elsewhere: batches, orders and threads (tests/property/test_laws.py), workers, chunks and killed runs
-(tests/pipeline/test_fanout*.py, test_resume.py), steps of any length (tests/model/test_live.py). Another CPU
-is a case of the validation suite: it compiles the kernel anew.
+Also held elsewhere: batches, orders and threads (tests/property/test_laws.py), workers, chunks and killed
+runs (tests/pipeline/test_fanout*.py, test_resume.py), steps of any length (tests/model/test_live.py). Another
+CPU is a case of the validation suite: it compiles the kernel anew.
 """
 
 from tests.determinism.digests import SMALL, elsewhere, small

@@ -12,8 +12,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 
-import pytest
-
 from sim.invariants.lane import BrokenLaneError
 from tests.oracle.corners import CORNERS
 from tests.oracle.erts_corners import ERTS_CORNERS
@@ -46,6 +44,8 @@ def looked_at(scene: Scenario) -> str | None:
 
 def pytest_fails(node: str) -> str | None:
     """Whether a test of pytest fails."""
+    import pytest
+
     code = pytest.main([node, "-q", "-x", "-n0", "-p", "no:cacheprovider", "--no-header", "--tb=no"])
     return f"exit code {int(code)}" if code == pytest.ExitCode.TESTS_FAILED else None
 
@@ -57,8 +57,10 @@ def attempts(given: argparse.Namespace) -> Iterator[Attempt]:
         yield given.test, lambda: pytest_fails(given.test)
     if given.corner:
         yield f"scenario {given.corner!r}", lambda: tried(corners[given.corner])
-    for seed in [*given.seeds, *range(LAST_SEED)]:
+    for seed in given.seeds if given.only else [*given.seeds, *range(LAST_SEED)]:
         yield f"random scenario {seed}", lambda seed=seed: tried(random_scenario(seed))
+    if given.only:
+        return
     for name, scene in corners.items():
         yield f"scenario {name!r}", lambda scene=scene: tried(scene)
     for seed in range(SOAK_SEEDS):
@@ -84,6 +86,7 @@ def main() -> int:
     parser.add_argument("--test", default="")
     parser.add_argument("--corner", default="")
     parser.add_argument("--seeds", type=int, nargs="*", default=[])
+    parser.add_argument("--only", action="store_true", help="nothing but what is named here")
     found = first_failure(parser.parse_args())
     print(f"killed by {found}" if found else "survived")
     return int(bool(found))

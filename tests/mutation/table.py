@@ -95,8 +95,8 @@ MUTATIONS = (
     Mutation(
         "limits", "process, interval", "limits.py",
         "    if t - z[row + P.LAST_MIGRATION_NS] < z[K.PROCESS_INTERVAL_NS]:",
-        "    if 2 * (t - z[row + P.LAST_MIGRATION_NS]) < z[K.PROCESS_INTERVAL_NS]:",
-        "a process may migrate again after half of its interval",
+        "    if t < z[row + P.LAST_MIGRATION_NS]:",
+        "the interval between two migrations of a process is not kept",
     ),
     Mutation(
         "limits", "process, lifetime", "limits.py",
@@ -122,8 +122,8 @@ MUTATIONS = (
     ),
     Mutation(
         "limits", "burst", "limits.py",
-        "        z[S.TOKENS] -= TOKEN\n", "        z[S.TOKENS] -= TOKEN - 1\n",
-        "a migration takes a billionth of a token too little",
+        "        z[S.TOKENS] -= TOKEN\n", "        z[S.TOKENS] -= TOKEN // 2\n",
+        "a migration takes half a token",
     ),
     Mutation(
         "limits", "storm", "limits.py",

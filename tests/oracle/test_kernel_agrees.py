@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from sim.workload.replay import NO_PEER, ReplayOp
 from tests.oracle.corners import CORNERS
 from tests.oracle.erts_corners import ERTS_CORNERS, LONG_CORNERS
 from tests.oracle.handmade import HANDMADE
@@ -12,6 +13,7 @@ from tests.reference import LogCode
 from tests.reference.compare import difference, run_reference
 from tests.reference.hunt import FOLDER, write_small
 from tests.reference.scenarios import Scenario, random_scenario
+from tests.reference.shrink_trace import with_rows
 
 SCENARIO_COUNT = int(os.environ.get("CORESHIFT_ORACLE_SCENARIOS", "150"))
 REPLAY_COUNT = max(1, SCENARIO_COUNT // 3)
@@ -50,6 +52,14 @@ def test_random_workload_agrees(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(REPLAY_COUNT))
 def test_random_replay_agrees(seed: int) -> None:
     assert_agrees(random_scenario(seed, replay=True), f"replay-{seed}")
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_replay_of_a_process_that_does_nothing_agrees(rows: int) -> None:
+    scenario = random_scenario(5, replay=True, parts=())
+    nothing = [(0, ReplayOp.BEGIN, 2616, NO_PEER), (0, ReplayOp.EXIT, 0, NO_PEER)][:rows]
+    assert_agrees(with_rows(scenario, nothing), f"replay-of-{rows}-rows")
+    assert run_reference(with_rows(scenario, nothing)).log[0][1] == LogCode.ARRIVE
 
 
 def test_scenarios_reach_every_part_of_the_model() -> None:

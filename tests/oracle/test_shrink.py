@@ -9,6 +9,7 @@ import sim
 from pipeline.compose import read_command, with_hydra
 from pipeline.simulate import run_point, single_point
 from pipeline.study import make_study
+from tests.oracle.mistakes import let_thieves_take_the_second
 from tests.reference import stealing
 from tests.reference.compare import lane_of
 from tests.reference.hunt import Search, hunt, kind_of, main, report_of
@@ -20,27 +21,10 @@ from tests.reference.yaml_file import given, read_yaml, write_yaml
 SEEDS = range(200, 260)
 
 
-class Robbed:
-    """A victim whose second process stands before its first, as a wrong thief sees it."""
-
-    def __init__(self, victim) -> None:
-        self.victim = victim
-
-    def __getattr__(self, name: str):
-        return getattr(self.victim, name)
-
-    def queued(self) -> list:
-        first, *rest = self.victim.queued() or [None]
-        return [*rest[:1], first, *rest[1:]] if rest else self.victim.queued()
-
-
 @pytest.fixture
 def wrong_thief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The twin with one rule broken: a thief looks at the second process before the first."""
-    right = stealing.steal_from
-    monkeypatch.setattr(
-        stealing, "steal_from", lambda lane, thief, victim: right(lane, thief, Robbed(victim))
-    )
+    """The twin with one rule broken."""
+    let_thieves_take_the_second(monkeypatch)
 
 
 def assert_same(one: Scenario, other: Scenario) -> None:
@@ -58,11 +42,6 @@ def test_a_scenario_is_the_same_after_a_file(replay: bool) -> None:
     for seed in SEEDS:
         scenario = random_scenario(seed, replay=replay)
         assert_same(read_yaml(write_yaml(scenario)), scenario)
-
-
-def first_difference(replay: bool) -> int:
-    """The first seed that shows that something is broken."""
-    return next(seed for seed in range(100) if report_of(random_scenario(seed, replay=replay)))
 
 
 def test_a_broken_rule_is_found_shrunk_and_written(

@@ -62,8 +62,7 @@ def test_values_are_physically_possible(measured):
         if value["low"] is not None:
             assert value["low"] <= value["value"] <= value["high"], value
     assert 100 < values["clock_measured"]["value"] < 10_000
-    # With 100 yields, after each of which other programs may run for milliseconds.
-    assert 1_000 < values["spin_ns"]["value"] < 1e10
+    assert 1_000 < values["spin_ns"]["value"] < 1e9
 
 
 @needs_two_cpus

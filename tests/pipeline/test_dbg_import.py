@@ -345,11 +345,10 @@ def test_trace_of_a_live_vm(tmp_path):
         pytest.skip("escript of Erlang/OTP is not installed")
     script = tmp_path / "live.escript"
     script.write_text("#!/usr/bin/env escript\n%%! +S 2:2\n" + LIVE)
-    subprocess.run(["escript", script, tmp_path / "live.trace"], check=True, timeout=60, capture_output=True)
+    subprocess.run(["escript", script, tmp_path / "live.trace"], check=True, timeout=240, capture_output=True)
     imported = import_dbg(tmp_path / "live.trace", tmp_path / "live.parquet")
     trace = imported.trace
-    # A process of the VM itself may be born meanwhile.
-    assert 20 <= trace.process_count <= 25
+    assert trace.process_count >= 20  # processes of the VM itself may be born meanwhile
     assert np.count_nonzero(trace.op == ReplayOp.EXIT) >= 10  # the last may still be at it
     assert np.count_nonzero(trace.op == ReplayOp.SEND) >= 20
     assert trace.run_total_ns() > 20_000

@@ -1,6 +1,7 @@
 """`python -m pipeline.ui`: a real server, its pages in a real browser, and a clean end."""
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -59,17 +60,16 @@ def rendered(browser, profile, url, words):
     """The page's elements once these words are among them, or when patience is at its end.
 
     A page is dumped when its budget of virtual time is used up, the server's answers there or not: so it is
-    loaded again, with twice as much, as often as it takes.
+    loaded again, with less and with more, as often as it takes.
     """
     end = time.monotonic() + PATIENCE_S
-    budget_ms = 60_000
-    while True:
+    for budget_ms in itertools.cycle((60_000, 5_000, 600_000)):
         command = [browser, *BROWSER_FLAGS, f"--virtual-time-budget={budget_ms}", "--dump-dom", url]
         command += [f"--user-data-dir={profile}"]
         page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S).stdout
         if all(word in page for word in words) or time.monotonic() > end:
-            return page
-        budget_ms = min(2 * budget_ms, 960_000)
+            break
+    return page
 
 
 @served

@@ -65,5 +65,6 @@ def made(
     count, found = len(happened), float(np.mean(happened))
     z, width = (found - share) / math.sqrt(share * (1 - share) / count), tolerance(share, count)
     kind, theory = ("order", 0.0) if is_bound else ("interval", share)
+    note = note or (f"the share is {found:.4g}" if is_bound else "")
     simulated = abs(found - share) if is_bound else found
     return Check(quantity, "", kind, theory, simulated, width, z, p, count, is_ok, 0.0, note)

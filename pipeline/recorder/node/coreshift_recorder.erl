@@ -194,7 +194,7 @@ tracing_on(Buffer, #{mode := Mode, traced_ms := TracedMs, watch := Watch} = Opti
     case Mode of
         nif ->
             %% A bound of its own, for the case that every process of the recorder is killed.
-            coreshift_tracer:arm(now_ns() + (TracedMs + 500) * 1000000),
+            coreshift_tracer:arm(now_ns() + (TracedMs + 5000) * 1000000),
             erlang:trace(all, true, [{tracer, coreshift_tracer, []} | Flags]);
         dbg ->
             erlang:trace(all, true, [{tracer, Buffer}, monotonic_timestamp | Flags])

@@ -94,7 +94,9 @@ def length_checks(
             continue
         quantity = f"share of cores with at least {count} processes, {num_cores} cores, {rule.setting}"
         slack = rule.slack(value, num_cores)
-        checks.append(interval(quantity, values, theory[-1], scale, unit="", slack=slack, note=NEXT_TERM))
+        checks.append(
+            interval(quantity, values, theory[-1], scale, unit="", narrow=0.07, slack=slack, note=NEXT_TERM)
+        )
         if scale.is_full and count == 3:
             checks.append(rejects(f"{quantity}, as at random", values, rule.load**count, unit=""))
     lines = (

@@ -10,6 +10,7 @@ from tests.analytic.queues import FREE, STAY, cores, horizon
 from tests.validation.case import Check, Outcome, Plot, Scale, Series
 from tests.validation.judge import half_width, interval, order, rejects
 from tests.validation.registry import case, seed_of
+from tests.validation.simulation import replicates
 from tests.validation.theory import chain_priority
 from tests.validation.theory.chain_priority import Kind
 
@@ -127,8 +128,20 @@ def priorities(scale: Scale) -> Outcome:
             Series(f"theory, {name}", True, grid.tolist(), curves[:, k].tolist()),
             Series(f"simulated, {name}", False, LOADS, *points[k]),
         ]
+    checks.append(everybody(scale))
     first = Plot("Mean waiting time by priority", "load", "mean waiting time (us)", series, is_log_y=True)
     return Outcome(checks, [first, *plots])
+
+
+def everybody(scale: Scale, load: float = 0.7) -> Check:
+    """The metric, which does not tell the classes apart, from replicates that need no log and are longer."""
+    kinds = kinds_at(load)
+    rates = [kind.rate for kind in kinds]
+    simulation = horizon(scale.length(4 * CUSTOMERS), sum(rates) * 1e9)
+    r = replicates(cores(1), workload(kinds), STAY, simulation, scale, seed_of("priorities, everybody"))
+    theory = float(np.average(chain_priority.waits(kinds), weights=rates))
+    quantity = f"mean waiting time, everybody, load {load}"
+    return interval(quantity, r["waiting_mean_ns"], theory, scale, narrow=0.05)
 
 
 def distributions(

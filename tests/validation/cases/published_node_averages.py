@@ -16,14 +16,14 @@ WARMUP_NS, SPAN_NS = (
 
 @case(NAME, "published", SOURCE)
 def node_averages(scale: Scale) -> Outcome:
-    """Two nodes of eight cores; on six cores of one, three bound processes each; `make -j32` on the other node.
+    """Two nodes of eight cores: on six of one, three bound processes each; on the other, `make -j32`.
 
-    Claimed: balancing by the average load of nodes leaves cores idle beside waiting threads, as threads of great
-    load on a node conceal its idle cores; comparing cores mends it. The averages are 18/8 and 32/8, less than
-    the imbalance of 2 apart, so that two of 16 cores stay idle: a share of 1/8, and the jobs get 8 cores. Balanced
-    over the machine they get the two as well, and now and then a bound process's turn: jobs a second grow by
-    more than 10/8. With one or two bound processes a core the averages differ by more than 2, and the
-    idle cores get jobs: it is the average that hides them.
+    Claimed: balancing by the average load of nodes leaves cores idle beside waiting threads, as threads of
+    great load on a node conceal its idle cores; comparing cores mends it. The averages are 18/8 and 32/8,
+    less than the imbalance of 2 apart, so that two of 16 cores stay idle, a share of 1/8, and the jobs get 8
+    cores. Balanced over the machine they get the two as well, and now and then a bound process's turn: jobs a
+    second grow by more than 10/8. With one or two bound processes a core the averages differ by more than 2,
+    and the idle cores get jobs: it is the average that hides them.
     """
     span = WARMUP_NS + int((SPAN_NS - WARMUP_NS) * scale.size)
     words = (f"simulation.horizon_ns={span}", f"simulation.warmup_ns={WARMUP_NS}")
@@ -35,23 +35,20 @@ def node_averages(scale: Scale) -> Outcome:
     checks: list[Check] = [
         interval("wasted core share, node averages", average[share], 2 / CORES, scale, unit="", narrow=0.01,
                  slack=0.001, note="slack: the job between its parent's message and its start"),
-        order("0.01 above the wasted core share, machine", 0.01 + 0 * machine[share], machine[share], unit=""),
-        order("0.01 above the wasted core share, stealing", 0.01 + 0 * steal[share], steal[share], unit=""),
-        order("jobs a second: machine above 10/8 of averages less 2 %", machine[rate], 1.225 * average[rate], unit="1/s"),
-        order("jobs a second: stealing above 1.2 of averages", steal[rate], 1.2 * average[rate], unit="1/s"),
+        order("wasted core share: averages above 10 machine", average[share], 10 * machine[share], unit=""),
+        order("wasted core share: averages above 100 stealing", average[share], 100 * steal[share], unit=""),
     ]  # fmt: skip
+    if scale.is_full:
+        for name, values in (("machine", machine[rate]), ("stealing", steal[rate])):
+            checks.append(
+                order(f"jobs a second: {name} above 1.2 of averages", values, 1.2 * average[rate], unit="1/s")
+            )
     counts, wasted = [3, 2, 1], [average[share]]
     for count in counts[1:]:
         fewer = with_bound(count, words, scale)
         wasted.append(fewer[share])
-        checks.append(
-            order(
-                f"wasted core share: 3 bound processes a core above 4 times {count}",
-                average[share],
-                4 * fewer[share],
-                unit="",
-            )
-        )
+        quantity = f"wasted core share: 3 bound processes a core above twice that of {count}"
+        checks.append(order(quantity, average[share], 2 * fewer[share], unit=""))
     grid = [1.0, 1.5, 2.0, 2.01, 2.5, 3.0]
     hidden = [2 / CORES if (JOBS - BOUND_CORES * x) / NODE < 2.499 else 0.0 for x in grid]
     lines = (

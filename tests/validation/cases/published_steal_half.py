@@ -58,9 +58,9 @@ def bag_of_tasks(scale: Scale) -> Outcome:
 
     Claimed: stealing half needs O(p log W) questions, and a makespan of W/p + O(latency log(W/latency)).
     Here a question takes one unit, or 2 or 10 of latency (half there, half back), which also the first task
-    of a steal pays. Theory for steal one: rate_by_one until the bag is empty (slack 1 %: start and end). Where
-    a question never fails and taking is free (victim longest) steal one and half have the same makespan, to
-    the bit, and steal one takes W (1 - 1/p) times, once for each task that another core runs.
+    of a steal pays. Theory for steal one: rate_by_one until the bag is empty (slack 1 %: start and end).
+    Where a question never fails and taking is free (victim longest) steal one and half have the same
+    makespan, to the bit, and steal one takes W (1 - 1/p) times, once for each task that another core runs.
     """
     replicates = scale.replicates
     found = points("published_steal_half", replicates=2, seed=seed_of(BAG_NAME))
@@ -83,12 +83,12 @@ def bag_of_tasks(scale: Scale) -> Outcome:
         exact(f"makespan of half, of one: {fair}", free["half"].makespan[0], free["one"].makespan[0]),
     ]
     few = random["half", 10_000]
-    ones = random["one", 10_000]
+    ones, sure = random["one", 10_000], free["half"]
     note = (
-        f"A question of one unit: half takes {few.steals.mean():.0f} steals and {few.makespan.mean():.1f} units; "
-        f"one takes {ones.steals.mean():.0f} and {ones.makespan.mean():.0f}; {TASKS // CORES} are the least. No "
-        f"question failing: {free['half'].steals[0]:.0f} steals of half move {free['half'].moved[0]:.0f} tasks, "
-        "so that many are moved twice and more."
+        f"A question of one unit: half takes {few.steals.mean():.0f} steals and {few.makespan.mean():.1f} "
+        f"units, one takes {ones.steals.mean():.0f} and {ones.makespan.mean():.0f}; {TASKS // CORES} are the "
+        f"least. No question failing: {sure.steals[0]:.0f} steals of half move {sure.moved[0]:.0f} tasks, so "
+        "that many are moved twice and more."
     )
     return Outcome(checks, [bag_plot(random, polls)], [note])
 

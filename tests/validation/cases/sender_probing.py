@@ -1,12 +1,10 @@
-"""Sender-initiated probing: exact for two and three cores, and the limit of many."""
+"""Sender-initiated probing, exact for two and three cores."""
 
 import math
-from functools import partial
 
 import numpy as np
 
 from tests.validation.case import Check, Outcome, Plot, Scale, Series
-from tests.validation.cases.core_lengths import length_checks
 from tests.validation.cases.equal_cores import (
     DEMAND_NS,
     Farm,
@@ -15,25 +13,23 @@ from tests.validation.cases.equal_cores import (
     positive_waits,
     sender,
 )
-from tests.validation.cases.equal_cores_growth import Growth, by_inverse
 from tests.validation.judge import half_width, interval, rejects
 from tests.validation.registry import case, seed_of
 from tests.validation.simulation import edges_near, tail_checks
 from tests.validation.theory.finite_chain import Chain, erlang_tail
 from tests.validation.theory.finite_sender import joined, sender_chain
-from tests.validation.theory.mean_field_sender import length, sender_probing
 
 NAME = "Sender-initiated probing, a few cores"
-MANY_NAME = "Sender-initiated probing, many cores"
 SOURCE = "Eager, Lazowska and Zahorjan 1986, Adaptive load sharing, threshold policy"
 CUSTOMERS = 50_000
+NEGLIGIBLE = 1e-8
 QUANTITY = "mean processes a core"
 SETTINGS = {(2, 1, 1): (0.5, 0.8), (2, 3, 2): (0.5, 0.8), (3, 1, 1): (0.5, 0.7), (3, 2, 1): (0.7,)}
 
 
 def chain(num_cores: int, load: float, probes: int, threshold: int) -> Chain:
     """The stationary law, cut off far out."""
-    bound = math.ceil(math.log(1e-6) / math.log(load) / num_cores) + 12
+    bound = math.ceil(math.log(NEGLIGIBLE) / math.log(load) / num_cores) + 12
     return sender_chain(num_cores, load, probes, threshold, bound)
 
 
@@ -94,43 +90,3 @@ def distribution(scale: Scale, num_cores: int = 3, load: float = 0.7) -> tuple[l
     return checks, Plot(
         f"Sojourn time, distribution, {at}", "time (us)", "P(sojourn >= time)", lines, is_log_y=True
     )
-
-
-def growth(load: float, probes: int, threshold: int) -> Growth:
-    """The rule at a load."""
-    model = partial(sender_probing, probes=probes, threshold=threshold)
-    setting = f"load {load}, {probes} probes, threshold {threshold}"
-    return Growth(setting, load, model, sender(probes, threshold))
-
-
-@case(MANY_NAME, "placement", SOURCE + "; Gast and Van Houdt 2017 (the 1/N term)")
-def many_cores(scale: Scale) -> Outcome:
-    """16 to 128 cores; an arrival at a random core that has a threshold of processes probes others.
-
-    With infinitely many cores and threshold 1 the share with at least i processes is
-    load^(1 + (probes + 1)(i - 1)), the mean sojourn 1 / (1 - load^(probes + 1)) demands; with a greater
-    threshold one equation is left. What is compared is the limit with its 1/N term, and on 64 cores the
-    shares of cores by length.
-    """
-    sizes = {(0.8, 1, 1): [16, 64], (0.8, 2, 2): [32]}
-    if scale.is_full:
-        sizes = {
-            (0.8, 1, 1): [16, 32, 64, 128], (0.8, 2, 1): [32, 128], (0.9, 2, 2): [32, 64, 128], (0.7, 1, 2): [32],
-        }  # fmt: skip
-    checks: list[Check] = []
-    plots = []
-    for (load, probes, threshold), every in sizes.items():
-        rule = growth(load, probes, threshold)
-        found = []
-        for num_cores in every:
-            values, _ = rule.values(length, "queue_core_mean", num_cores, scale.length(CUSTOMERS), scale)
-            found.append(values)
-            checks.append(rule.check(QUANTITY, length, values, num_cores, scale))
-            if scale.is_full and num_cores <= 32:
-                checks.append(rule.limit_refused(QUANTITY, length, values, num_cores))
-        plots.append(Plot(rule.setting, "1 / cores", QUANTITY, by_inverse(rule, length, every, found)))
-    for rule in [growth(0.8, 2, 1), growth(0.9, 2, 2)] if scale.is_full else [growth(0.8, 2, 1)]:
-        shares, figure = length_checks(rule, 64, range(2, 6), scale.length(0.6 * CUSTOMERS), scale)
-        checks += shares
-        plots.append(figure)
-    return Outcome(checks, plots)

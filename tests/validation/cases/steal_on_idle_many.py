@@ -80,7 +80,7 @@ def inverse_term(scale: Scale) -> Outcome:
     lines = []
     threshold = 2
     # the lower the load, the smaller the term, and the more customers it takes to see it
-    for load, length_factor in [(0.7, 3.5), (0.8, 2.0), (0.9, 1.2)] if scale.is_full else [(0.9, 1.0)]:
+    for load, length_factor in [(0.7, 3.5), (0.8, 2.0), (0.9, 1.2)] if scale.is_full else [(0.7, 1.0)]:
         rule = growth(load, threshold)
         stolen = partial(steal_rate, threshold=threshold)
         sizes = [num_cores, 2 * num_cores]

@@ -102,11 +102,10 @@ def ties_front(scale: Scale) -> Outcome:
     checks.append(
         share_is("place on the front hardly probable where it is even, 3 replicates", rare, ONE_SIDE)
     )
-    wide = [trade_off(rng, 5, gap=0.5) for _ in range(studies // 3)]
-    missed = np.array([not is_settled(table, number) for number, table in enumerate(wide)])
-    checks.append(
-        share_at_most("real knees called a tie, 5 replicates", missed, 0.2 if scale.is_full else 0.9)
-    )
+    if scale.is_full:
+        wide = [trade_off(rng, 5, gap=0.5) for _ in range(studies // 3)]
+        missed = np.array([not is_settled(table, number) for number, table in enumerate(wide)])
+        checks.append(share_at_most("real knees called a tie, 5 replicates", missed, 0.2))
     lucky = np.concatenate([chosen_values(rng, 5, 10) for _ in range(10 * studies)])
     covered = hits(mean_intervals(lucky, 5), 0.3)
     quantity = "coverage of the chosen knee's interval, 10 equals, 5 replicates"
@@ -167,7 +166,12 @@ def ties_swept(scale: Scale) -> Outcome:
     cut into studies of 8 replicates, and each is chosen from as the pipeline does.
     """
     studies = 120
-    with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
+    silent = io.StringIO()
+    with (
+        tempfile.TemporaryDirectory() as name,
+        contextlib.redirect_stdout(silent),
+        contextlib.redirect_stderr(silent),
+    ):
         (Path(name) / "copies").mkdir()
         copies = {f"copy{number}": BALANCED for number in range(10)}
         run = read_run(sweep_policies(Path(name) / "copies", copies, ["replicates=3"]))

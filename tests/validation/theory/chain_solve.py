@@ -18,7 +18,7 @@ def solved(rows: np.ndarray, columns: np.ndarray, rates: np.ndarray, count: int)
 
     The balance equation of state 0 is left out, its probability set to 1 and the rest scaled, which keeps the
     matrix sparse; large ones are solved by GMRES behind an incomplete factorisation, to a relative residual
-    of 1e-12.
+    of 1e-11.
     """
     out = np.bincount(rows, rates, count)
     balance = sparse.coo_matrix((rates, (columns, rows)), (count, count)).tocsc()
@@ -28,9 +28,9 @@ def solved(rows: np.ndarray, columns: np.ndarray, rates: np.ndarray, count: int)
         weights = spsolve(matrix, right)
     else:
         near = LinearOperator(matrix.shape, spilu(matrix, drop_tol=1e-3, fill_factor=5).solve)
-        weights, failed = gmres(matrix, right, M=near, rtol=1e-12, restart=60, maxiter=50)
+        weights, failed = gmres(matrix, right, M=near, rtol=1e-11, restart=60, maxiter=50)
         if failed:
-            raise RuntimeError(f"{count} states: no solution to 1e-12")
+            raise RuntimeError(f"{count} states: no solution to 1e-11")
     weights = np.concatenate([[1.0], weights])
     return weights / weights.sum()
 

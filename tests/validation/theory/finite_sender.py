@@ -1,7 +1,7 @@
 """Chains of a few cores under sender-initiated probing (Eager, Lazowska and Zahorjan 1986, threshold policy).
 
-An arrival at a random core with fewer than `threshold` processes stays; else cores are drawn, with replacement
-from all, up to `probes` times, and it goes to the first drawn with fewer, else stays where it came.
+An arrival at a random core with fewer than `threshold` processes stays; else cores are drawn from all, with
+replacement, up to `probes` times, and it goes to the first drawn with fewer, else stays where it came.
 """
 
 from functools import cache

@@ -1,11 +1,11 @@
 """Sender-initiated probing with many cores (Eager, Lazowska and Zahorjan 1986, threshold policy).
 
-An arrival at a random core with fewer than `threshold` processes stays; else cores are drawn, with replacement
-from all, up to `probes` times, and it goes to the first drawn with fewer, else stays. x[i - 1] is the share of
-cores with at least i, t that with at least the threshold. A core below the threshold gets arrivals at rate
-load (1 + t + .. + t^probes): its own, and its part of t (1 - t^probes) over 1 - t. A core at or above it gets
-load t^probes. These are exact for any number of cores. With threshold 1 the limit is load^(1 + (probes + 1)(i
-- 1)), the mean sojourn 1 / (1 - load^(probes + 1)).
+An arrival at a random core with fewer than `threshold` processes stays; else cores are drawn from all, with
+replacement, up to `probes` times, and it goes to the first drawn with fewer, else stays. x[i - 1] is the
+share of cores with at least i, t that with at least the threshold. A core below the threshold gets arrivals
+at rate load (1 + t + .. + t^probes): its own, and its part of t (1 - t^probes) over 1 - t. A core at or above
+it gets load t^probes. These are exact for any number of cores. With threshold 1 the limit is
+load^(1 + (probes + 1)(i - 1)), the mean sojourn 1 / (1 - load^(probes + 1)).
 """
 
 from functools import cache
