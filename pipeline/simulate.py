@@ -4,6 +4,7 @@ The same keys as for a sweep, each with one value; or those of a sweep and `poin
 alone. `output=json` prints JSON and nothing else on stdout.
 `decisions=why.csv` (or .json, .parquet) writes why each candidate of the first replicate did or did not
 migrate, `decisions=20` prints that many rows; `decisions_capacity` bounds the log (100000).
+`debug=invariants` looks at every invariant of the simulator meanwhile, and ends at the first that breaks.
 """
 
 import json

@@ -3,6 +3,7 @@
 The study `experiment=default` runs when the command line does not say what to sweep. With `key=1,2,4` or
 `sweep=...`, those axes alone make the study. With `experiment=...` beside them, they join its axes: a key
 swept in both takes the values of the command line, and a plain `key=value` fixes an axis.
+`debug=invariants` looks at every invariant of the simulator meanwhile (pipeline/debug.py).
 """
 
 import json

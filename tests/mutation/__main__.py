@@ -1,8 +1,8 @@
-"""Break the kernel in each listed way, and see that a test fails: `python -m tests.mutation [--only WORD ...]`.
+"""Break the kernel in each listed way, and see a test fail: `python -m tests.mutation [--only WORD ...]`.
 
 Each mutation is applied to a copy of sim, tests, conf and pipeline in a temporary folder, and tests of the
-repository are run there with NUMBA_DISABLE_JIT=1 until one fails. A mutation that none notices survives, and the
-exit code is 1; so it is for one whose text does not stand in its file exactly once.
+repository are run there with NUMBA_DISABLE_JIT=1 until one fails. A mutation that none notices survives, and
+the exit code is 1; it is 2 for one whose text does not stand in its file exactly once.
 """
 
 import argparse
@@ -53,7 +53,8 @@ def main() -> int:
     if given.list:
         for mutation in mutations:
             print(
-                f"{numbers[id(mutation)]:>3}  {mutation.part}: {mutation.name} ({mutation.file}): {mutation.breaks}"
+                f"{numbers[id(mutation)]:>3}  {mutation.part}: {mutation.name} "
+                f"({mutation.file}): {mutation.breaks}"
             )
         return 0
     survived, seconds = 0, 0.0

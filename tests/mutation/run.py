@@ -62,7 +62,7 @@ def arguments(mutation: Mutation) -> list[str]:
 
 
 def judge(mutation: Mutation | None, words: list[str] | None = None) -> tuple[str, float]:
-    """Run the tests against a copy with the mutation (None: as it is); what failed, or "", and the seconds."""
+    """Run the tests against a copy with the mutation (None: as it is): what failed or "", and the seconds."""
     began = time.monotonic()
     text = "" if mutation is None else mutated(mutation)
     with tempfile.TemporaryDirectory(prefix="coreshift-mutation-") as name:

@@ -1,8 +1,6 @@
-"""Recording real Erlang nodes: what is written, what it costs in safety, and what is refused."""
+"""Recording real Erlang nodes: how a recording ends, what is left in the node, and what is refused."""
 
 import contextlib
-import io
-import itertools
 import json
 import os
 import shutil
@@ -13,28 +11,32 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
-from pipeline import replay_check
-from pipeline.beam_trace import convert_trace, import_trace, read_beam_trace
-from pipeline.beam_trace.gaps import index_rows, waiting_before
-from pipeline.beam_trace.slices import Slices, busy_ns, pair_slices
-from pipeline.recorder import library, options, program, session
+from pipeline.recorder import library, options
 from pipeline.trace import main
-from sim import ReplayOp
+from tests.pipeline.erlang_node import (
+    COOKIE,
+    ERL,
+    MARKS,
+    WAIT_S,
+    Node,
+    ebin,
+    free_port,
+    nif_tools,
+    node,
+    own_node,
+    quick,
+    wait_until,
+    words,
+)
 from tests.tidy.source import ROOT
 
-ERL = shutil.which("erl")
-pytestmark = [
-    pytest.mark.skipif(ERL is None, reason="no erl on PATH (Debian: erlang-base)"),
-    pytest.mark.xdist_group("recorder"),
-]
-COOKIE = "a_cookie_for_the_tests"
-WAIT_S = 120.0
-# Below the ports that the system gives out by itself, so that nobody is given one between probe and use.
-PORTS = itertools.count(20_000 + os.getpid() % 1000 * 10)
+# The shared fixtures, which pytest finds in this module.
+__all__ = ["ebin", "nif_tools", "node", "own_node", "quick"]
+
+pytestmark = MARKS
 # The recorder as it is run by hand, but for the length of its untraced windows.
 SCRIPT = """
 import runpy
@@ -42,175 +44,6 @@ from pipeline.recorder import options
 options.UNTRACED_SECONDS_MIN = options.UNTRACED_SECONDS_MAX = 0.2
 runpy.run_module("pipeline.trace", run_name="__main__", alter_sys=True)
 """
-
-# Writes what it is: its pid, whether anything is traced, and which modules of the recorder it holds.
-SUBJECT = """
--module(subject).
--export([go/0]).
-go() ->
-    [spawn(fun() -> spin(0) end) || os:getenv("SUBJECT_CALM") =:= false, _ <- [1, 2]],
-    Pong = spawn(fun pong/0),
-    register(pong, Pong),
-    spawn(fun() -> ping(Pong) end),
-    spawn(fun spawner/0),
-    case os:getenv("SUBJECT_TRACER") of
-        false -> ok;
-        _ ->
-            Tracer = spawn(fun() -> register(my_tracer, self()), receive stop -> ok end end),
-            timer:sleep(50),
-            erlang:trace(Pong, true, [send, {tracer, Tracer}])
-    end,
-    state(0).
-spin(N) -> spin((N * 31 + 7) rem 1000003).
-pong() -> receive {P, N} -> P ! N, pong() end.
-ping(P) -> P ! {self(), 1}, receive 1 -> ok end, timer:sleep(1), ping(P).
-spawner() ->
-    [spawn(fun() -> lists:sum(lists:seq(1, 2000)) end) || _ <- [1, 2, 3, 4, 5]],
-    timer:sleep(5),
-    spawner().
-state(N) ->
-    {flags, Flags} = erlang:trace_info(new_processes, flags),
-    Flags =/= [] andalso os:getenv("SUBJECT_KILLS") =/= false andalso exit(whereis(coreshift_recorder), kill),
-    Tracees = length([P || P <- processes(), {flags, [_ | _]} <- [catch erlang:trace_info(P, flags)]]),
-    Modules = [M || M <- [coreshift_recorder, coreshift_tracer], erlang:module_loaded(M)],
-    IsProfiled = erlang:system_profile() =/= undefined,
-    Line = io_lib:format("~p ~p ~p ~p ~p ~p",
-        [N, length(Flags), Tracees, length(Modules), IsProfiled, length(nodes(hidden))]),
-    File = os:getenv("SUBJECT_STATE"),
-    ok = file:write_file(File ++ ".new", Line),
-    ok = file:rename(File ++ ".new", File),
-    timer:sleep(20),
-    state(N + 1).
-"""
-CLEAN = ["0", "0", "0", "false", "0"]
-
-
-@pytest.fixture(scope="session")
-def nif_tools() -> None:
-    root = subprocess.run(
-        [ERL, "-noshell", "-boot", "no_dot_erlang", "-eval", "io:put_chars(code:root_dir()), halt()."],
-        capture_output=True, text=True, timeout=WAIT_S, check=False,
-    ).stdout  # fmt: skip
-    try:
-        library.find_headers(root, "none")
-        library.find_compiler()
-    except library.NoLibraryError:
-        pytest.skip("no C compiler, or no erl_nif.h (Debian: gcc and erlang-dev)")
-
-
-def free_port() -> int:
-    for port in PORTS:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError
-
-
-def wait_until(condition, what: str) -> None:
-    until = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < until, f"never: {what}"
-        time.sleep(0.02)
-
-
-class Node:
-    """A node on a port of its own, in no epmd, with a home of its own."""
-
-    def __init__(self, folder: Path, extra: dict[str, str] | None = None) -> None:
-        self.port = free_port()
-        self.name = "subject@127.0.0.1"
-        self.state_file = folder / "state"
-        home = folder / "home"
-        home.mkdir(exist_ok=True)
-        cookie = home / ".erlang.cookie"
-        if not cookie.exists():
-            cookie.write_text(COOKIE)
-            cookie.chmod(0o400)
-        command = [ERL, "-noinput", "-name", self.name, "-start_epmd", "false", "+S", "2:2"]
-        command += ["-erl_epmd_port", str(self.port), "-kernel", "erl_epmd_node_listen_port", str(self.port)]
-        command += ["-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-pa", str(folder)]
-        command += ["-kernel", "logger_level", "emergency", "-s", "subject", "go"]
-        own = {"HOME": str(home), "SUBJECT_STATE": str(self.state_file), "ERL_CRASH_DUMP_SECONDS": "0"}
-        self.process = subprocess.Popen(command, env={**os.environ, **own, **(extra or {})}, cwd=folder)
-
-    def state(self) -> list[str]:
-        """Count of the line, flags of new processes, tracees, modules, profiling, hidden nodes."""
-        return self.state_file.read_text().split()
-
-    def wait(self) -> "Node":
-        wait_until(lambda: self.state_file.exists() or self.process.poll() is not None, "the node runs")
-        assert self.process.poll() is None, f"the node ended (exit code {self.process.returncode})"
-        return self
-
-    def wait_clean(self) -> None:
-        """Wait for a line that was begun from now on and shows nothing left."""
-        now = int(self.state()[0])
-        wait_until(lambda: int(self.state()[0]) > now + 1 and self.state()[1:] == CLEAN, "nothing is left")
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture(scope="module")
-def ebin(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("subject")
-    (folder / "subject.erl").write_text(SUBJECT)
-    subprocess.run(["erlc", "subject.erl"], cwd=folder, check=True, timeout=WAIT_S)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def node(ebin):
-    node = Node(ebin, {"SUBJECT_CALM": "yes"}).wait()
-    yield node
-    node.stop()
-
-
-@pytest.fixture
-def own_node(ebin, tmp_path):
-    shutil.copy(ebin / "subject.beam", tmp_path)
-    node = Node(tmp_path, {"SUBJECT_CALM": "yes"}).wait()
-    yield node
-    node.stop()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick(tmp_path_factory):
-    """Short windows, long patience, and neither the user's cookie nor the user's epmd."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(options, "UNTRACED_SECONDS_MIN", 0.2)
-        patch.setattr(options, "UNTRACED_SECONDS_MAX", 0.2)
-        patch.setattr(program, "END_SECONDS_MAX", WAIT_S)
-        patch.setitem(session.CONNECT_SECONDS, "program", WAIT_S)
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        # What is killed here leaves its temporary files.
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("scratch")))
-        patch.setenv("ERL_EPMD_PORT", str(free_port()))
-        patch.delenv(options.COOKIE_VARIABLE, raising=False)
-        yield
-
-
-@pytest.fixture(scope="module", params=["nif", "dbg"])
-def recorded(request, ebin, tmp_path_factory) -> tuple[str, Path, str]:
-    """One recording of a busy node in each mode: the mode, the folder, and what was printed."""
-    if request.param == "nif":
-        request.getfixturevalue("nif_tools")
-    folder, printed = tmp_path_factory.mktemp("recorded"), io.StringIO()
-    out = folder / "trace"
-    shutil.copy(ebin / "subject.beam", folder)
-    node = Node(folder).wait()
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            assert main(words(node, out, "seconds=0.6", f"mode={request.param}")) == 0
-        node.wait_clean()
-    finally:
-        node.stop()
-    return request.param, out, printed.getvalue()
-
-
-def words(node: Node, out: Path, *more: str) -> list[str]:
-    return ["record", "--", node.name, f"port={node.port}", f"cookie={COOKIE}", f"out={out}", *more]
 
 
 def refused(capsys, *command: str) -> str:
@@ -221,135 +54,6 @@ def refused(capsys, *command: str) -> str:
     assert len(lines) == 1
     assert "Traceback" not in told
     return told[told.index("coreshift: ") :]
-
-
-def check_recording(folder: Path, mode: str) -> dict:
-    summary = json.loads((folder / "summary.json").read_text())
-    assert summary["recorder"] == mode
-    assert {path.name for path in folder.iterdir()} == {
-        "README.md", "events.parquet", "samples.parquet", "procs.parquet", "summary.json",
-    }  # fmt: skip
-    events = pl.read_parquet(folder / "events.parquet")
-    names = set(events["event"].cast(pl.String))
-    assert {"in", "out", "spawn", "spawned", "exit", "out_exited", "send", "gc_minor_start"} <= names
-    # The two loops keep both schedulers busy, so that each slice of them ends by preemption. One scheduler
-    # alone would be half of it; a thread that the system woke late is a little less than all.
-    assert read_beam_trace(folder).schedulers == 2
-    assert summary["windows"]["B"]["busy_share"] > 0.75
-    assert len(loop_slices(folder)) == 2
-    check_agreement(folder, summary, mode)
-    return summary
-
-
-def loop_slices(folder: Path) -> dict[int, Slices]:
-    """Slices of the processes that only count, by pid."""
-    recording = read_beam_trace(folder)
-    slices = pair_slices(recording)
-    pids = np.unique(slices.pid[slices.mfa == recording.mfa_names.index("subject:spin/1")])
-    return {int(pid): slices.take(slices.pid == pid) for pid in pids}
-
-
-def check_agreement(folder: Path, summary: dict, mode: str) -> None:
-    """Hold the slices in the events against the VM's own count of context switches.
-
-    A sample reads counter and clock a moment apart, in which the other scheduler does hundreds of slices if
-    the core is taken away: hence medians of the samples' first and last third.
-    """
-    events = pl.read_parquet(folder / "events.parquet").filter(pl.col("pid") >= 0)
-    begun = events.filter(pl.col("event").cast(pl.String).is_in(["in", "in_exiting"]))["t_ns"].sort()
-    samples = pl.read_parquet(folder / "samples.parquet").filter(pl.col("window") == "B")
-    counted = begun.search_sorted(samples["t_ns"], side="right").to_numpy().astype(np.int64)
-    switches = samples["context_switches"].to_numpy()
-    agreement, first = summary["agreement"], int(begun.search_sorted(samples["t_ns"][0], side="left"))
-    assert agreement["slices_in_events"] == counted[-1] - first
-    assert agreement["context_switches"] == switches[-1] - switches[0] > 20
-    third = max(1, counted.size // 3)
-    lost = np.median((switches - counted)[-third:]) - np.median((switches - counted)[:third])
-    # Each sample asks the buffer how full it is, whose turns nobody traces (1 to 4 a sample were seen).
-    untraced = 8 * counted.size if mode == "dbg" else 0
-    edge = 0.02 * agreement["context_switches"] + 5
-    assert -edge <= lost <= edge + untraced
-
-
-def test_a_node_is_recorded_and_imported(recorded, tmp_path):
-    mode, out, printed = recorded
-    assert "slowdown while traced" in printed
-    assert "points (" in printed
-    assert COOKIE not in printed
-    summary = check_recording(out, mode)
-    assert summary["overhead"]["reductions_per_s"]["slowdown_share"] is not None
-    assert summary["system"]["scheduler_bind_type"] == "unbound"
-    assert "2:2" in summary["system"]["cmdline"] or sys.platform != "linux"
-    imported = import_trace(out, tmp_path / "trace.parquet")
-    assert imported.trace.schedulers == 2
-    assert imported.trace.edge_count > 0  # the messages of the two that play ping-pong
-
-
-def test_a_recording_is_replayed_as_it_ran(recorded, monkeypatch):
-    """Two processes that never wait, on two schedulers: neither scheduler idles while both have work left.
-
-    A busy machine takes time from the node. What was taken between slices is no work, so that the replay is
-    through early: the span ends before either process can be. What was taken in a slice makes the others look
-    like yields, after which nobody is to be woken: a wake-up takes no time here.
-    """
-    window_ns = read_beam_trace(recorded[1]).window_ns
-    work_ns = min(busy_ns(slices, 2, 0, window_ns) for slices in loop_slices(recorded[1]).values())
-    monkeypatch.setattr(replay_check, "SETTLE_NS", window_ns // 10)
-    monkeypatch.setattr(replay_check, "END_SHARE", 1 - work_ns / window_ns)
-    figures = {row.metric: row for row in replay_check.check_trace(recorded[1], ["cost.wake_ns=0"]).rows}
-    for number in (1, 2):
-        busy = figures[f"busy_share_{number}"]
-        assert busy.recorded > 0.4
-        assert busy.simulated > 0.9
-    # Near 1 on an idle machine; to 2 if most of the time was taken, which is cut into full slices here.
-    assert 0.5 < figures["switches_per_s"].ratio < 3.0
-
-
-def test_what_the_import_reads(recorded):
-    recording = read_beam_trace(recorded[1])
-    assert recording.t_ns.dtype == np.int64
-    assert recording.window_ns >= 600_000_000
-    assert len(recording.recorder_pids) == 3
-    assert recording.has_sends
-    assert not np.isnan(recording.slowdown)
-    imported = convert_trace(recording)
-    trace = imported.trace
-    # Of processes that never wait, all time in slices is work, and no gap between them a wait.
-    for pid, slices in loop_slices(recorded[1]).items():
-        own = trace.process == imported.pids.tolist().index(pid)
-        work_ns = trace.value[own & (trace.op == ReplayOp.RUN)].sum()
-        assert work_ns == busy_ns(slices, 2, 0, trace.window_ns) > 0
-        waits = waiting_before(recording, slices, index_rows(recording), trace.ns_per_reduction)
-        assert waits.mean() < 0.01
-        assert not np.isin(trace.op[own], [ReplayOp.WAIT, ReplayOp.SEND, ReplayOp.EXIT]).any()
-
-
-def test_messages_and_spawns_come_in_pairs(recorded):
-    out = recorded[1]
-    events = pl.read_parquet(out / "events.parquet").with_columns(pl.col("event", "mfa").cast(pl.String))
-    inside = events.filter(pl.col("t_ns") > 0)
-    spawn, spawned = (inside.filter(pl.col("event") == name) for name in ("spawn", "spawned"))
-    assert spawn.height > 0
-    # Each is told twice, by the parent and by the child; the last may be cut off.
-    assert abs(spawn.height - spawned.height) <= 2
-    pairs = set(zip(spawn["pid"], spawn["peer"], strict=True))
-    told = set(zip(spawned["peer"], spawned["pid"], strict=True))
-    assert len(pairs ^ told) <= 2
-    pong = pl.read_parquet(out / "procs.parquet").filter(pl.col("registered_name") == "pong")["pid"][0]
-    sends = inside.filter((pl.col("event") == "send") & (pl.col("peer") == pong))
-    answers = inside.filter((pl.col("event") == "send") & (pl.col("pid") == pong))
-    assert sends.height > 0
-    assert abs(sends.height - answers.height) <= 1
-    assert inside.filter(pl.col("event") == "gc_minor_start")["heap_words"].min() > 0
-    assert inside.filter(pl.col("event") == "exit")["mfa"].unique().to_list() == ["normal"]
-
-
-def test_samples_cover_all_windows(recorded):
-    samples = pl.read_parquet(recorded[1] / "samples.parquet")
-    assert samples["window"].unique(maintain_order=True).to_list() == ["A", "B", "C"]
-    assert samples["t_ns"].is_sorted()
-    wanted = {"run_queue_1", "active_tasks_2", "run_queue_dirty_cpu", "run_queue_dirty_io"}
-    assert wanted <= set(samples.columns)
 
 
 @pytest.mark.parametrize("mode", ["nif", "dbg"])
@@ -363,21 +67,6 @@ def test_the_limit_of_events_ends_the_recording(node, tmp_path, capsys, mode, re
     assert out.is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["limit.parquet"]
     node.wait_clean()
-
-
-def test_a_program_is_started_recorded_and_ended(ebin, tmp_path, monkeypatch, capfd):
-    state = tmp_path / "state"
-    monkeypatch.setenv("SUBJECT_STATE", str(state))
-    program = [ERL, "-noinput", "+S", "2:2", "-pa", str(ebin), "-s", "subject", "go"]
-    out = tmp_path / "trace"
-    chosen = ["seconds=0.6", "after=0.2", f"out={out}", "mode=dbg", "max_events=100000"]
-    assert main(["record", *chosen, "--", *program]) == 0
-    assert "SIGTERM" not in "".join(capfd.readouterr())
-    check_recording(out, "dbg")
-    # It has ended: nobody writes its state any more.
-    state.unlink(missing_ok=True)
-    time.sleep(0.2)
-    assert not state.exists()
 
 
 def test_a_program_that_ends_is_told(tmp_path, capsys):

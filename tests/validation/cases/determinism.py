@@ -3,11 +3,9 @@
 import random
 import tempfile
 
-import numpy as np
-
 import sim
-from tests.determinism.digests import elsewhere, golden, small
-from tests.golden.lanes import POLICIES, SIMULATION, TOPOLOGY, mixed
+from tests.determinism.digests import elsewhere, small
+from tests.golden.lanes import POLICIES, SIMULATION, TOPOLOGY, mixed, records
 from tests.validation.case import Check, Outcome, Plot, Scale, Series
 from tests.validation.judge import exact
 from tests.validation.registry import case, seed_of
@@ -18,8 +16,8 @@ THREADS = (1, 2, 3)
 GENERIC = {"NUMBA_CPU_NAME": "generic"}
 
 
-def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
-    """Names whose digests differ, or that only one of two has."""
+def differing(one: dict, other: dict) -> list[str]:
+    """Names of lanes that are not the same in two tables, or that only one of them has."""
     return [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]
 
 
@@ -89,21 +87,21 @@ def another_cpu(scale: Scale) -> Outcome:
         settings = {**GENERIC, "NUMBA_CACHE_DIR": folder}
         plain = elsewhere("golden", **settings)
         code = elsewhere("code", **settings)
-    here, own = golden(), elsewhere("code")
+    here, own = records(), elsewhere("code")
     checks = [
         exact(f"pinned lanes of {len(here)} that differ", len(differing(here, plain)), 0),
         *code_checks("this CPU", own),
         *code_checks("the plain CPU", code),
     ]
-    names = sorted(own["operations"])
-    x = np.arange(len(names)).tolist()
+    x = list(range(len(here)))
     lines = (
-        Series("this CPU", True, x, [float(own["operations"][name]) for name in names]),
-        Series("the plain CPU", False, x, [float(code["operations"].get(name, 0)) for name in names]),
+        Series("this CPU", True, x, [float(found["entries"]) for found in here.values()]),
+        Series("the plain CPU", False, x, [float(plain[name]["entries"]) for name in here]),
     )
-    title = f"Floating-point operations of the kernel: {', '.join(names)}"
-    notes = [f"Functions called: {', '.join(own['called'])}."]
-    return Outcome(checks, [Plot(title, "operation", "how many", lines)], notes)
+    title = f"Entries of the event logs of the pinned lanes: {', '.join(here)}"
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(own["operations"].items()))
+    notes = [f"The kernel's floating-point code: {counts}; calls of {', '.join(own['called'])}."]
+    return Outcome(checks, [Plot(title, "pinned lane", "entries", lines, is_log_y=True)], notes)
 
 
 def code_checks(where: str, facts: dict) -> list[Check]:

@@ -1,4 +1,4 @@
-"""Every invariant, looked at while random lanes run: under faults, small ones, and some that conserve work."""
+"""Every invariant, looked at while random lanes run: under faults, small ones, some that conserve work."""
 
 import argparse
 
@@ -25,7 +25,7 @@ def invariants(scale: Scale) -> Outcome:
     """Random lanes with everything switched on, whose whole memory is looked at again and again.
 
     Machines of 8, 12 and 64 cores under faults, with masks, limits, messages, spawns, replays and the BEAM's
-    own run queues; between them small lanes, and some whose policy leaves no process waiting beside an idle core.
+    own run queues; between them small lanes, some of whose policies leave nobody waiting beside an idle core.
     What is known: each invariant holds at each look. The looks stand before and after each entry of the
     timeline, after every 10 000 events, and after every 11 of a small lane.
     """

@@ -32,8 +32,8 @@ def held(family: str, scale: Scale, pairs: int = PAIRS) -> tuple[list[Check], li
         checks.append(exact(f"{law.name}: pairs of {verdict.lanes} that differ", len(verdict.broken), 0))
         notes += [f"{law.name}, seed {seed}: {text}" for seed, text in list(verdict.broken.items())[:3]]
         if law.wrong and scale.is_full:
-            shows = len(hold(law, seeds, is_wrong=True).broken) > 0
-            checks.append(exact(f"{law.name}: a wrong form of it is refused", shows, True))
+            shows = int(len(hold(law, seeds, is_wrong=True).broken) > 0)
+            checks.append(exact(f"{law.name}: wrong forms of it that are refused", shows, 1))
     return checks, notes
 
 

@@ -25,7 +25,7 @@ def old_processes(scale: Scale) -> Outcome:
     host moves to the emptiest if its age exceeds cost / (processes here - processes there). Non-preemptive:
     each new process goes to the least loaded host at once, at the same cost. Delay is time beyond the
     lifetime. Without any migration the mean delay is that of M/G/1 processor sharing, load / (1 - load)
-    lifetimes, but a replicate is too short for the mean of such lifetimes, so that this is drawn, not checked.
+    lifetimes; a replicate is too short for the mean of such lifetimes: this is drawn, and not checked.
     """
     span = WARMUP_NS + int((SPAN_NS - WARMUP_NS) * scale.size)
     words = (f"simulation.horizon_ns={span}", f"simulation.warmup_ns={WARMUP_NS}")
@@ -33,8 +33,11 @@ def old_processes(scale: Scale) -> Outcome:
         "published_lifetimes", *words, replicates=scale.replicates, seed=seed_of(NAME),
         is_wanted={"policy": "published_free"},
     )  # fmt: skip
-    still = (*words, "policy=none", "sweep.axes={}", "sweep.also=[]")
-    (alone,) = points("published_lifetimes", *still, replicates=scale.replicates, seed=seed_of(NAME))
+    still = (*words, "baseline={policy: none}", "sweep.axes={}", "sweep.also=[]")
+    alone = points(
+        "published_lifetimes", *still, replicates=scale.replicates, seed=seed_of(NAME),
+        is_wanted={"policy": "none"},
+    )[0]  # fmt: skip
     none = delay(alone)
     age = {c: delay(one(found, rule="remaining_life", context_switch_cycles=c)) for c in COSTS}
     any_ = {c: delay(one(found, rule="always", wake="last", context_switch_cycles=c)) for c in COSTS}

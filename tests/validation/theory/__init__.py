@@ -1,1 +1,1 @@
-"""Theory that the cases are compared with: formulas and chains, each from its source, without the simulator."""
+"""Theory that the cases are compared with: formulas and chains from their sources, without the simulator."""

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 
 from tests.validation.theory.mean_field_refined import Refined, refine
 
-NEGLIGIBLE = 1e-13
+NEGLIGIBLE = 1e-10
 
 
 def fixed_point(load: float, threshold: int) -> np.ndarray:
