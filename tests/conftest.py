@@ -13,6 +13,9 @@ os.environ.update(
     DVC_NO_ANALYTICS="1",
     MLFLOW_DISABLE_TELEMETRY="true",
     RAY_USAGE_STATS_ENABLED="0",
+    # Two test processes on two cores: linear algebra is not to take the other's.
+    OMP_NUM_THREADS="1",
+    OPENBLAS_NUM_THREADS="1",
     # The width that tables and messages are laid out for.
     COLUMNS="120",
 )

@@ -141,6 +141,7 @@ MUTATIONS = (
         "limits", "burst", "limits.py",
         "        z[S.TOKENS] -= TOKEN\n", "        z[S.TOKENS] -= TOKEN // 2\n",
         "a migration takes half a token",
+        seeds=(60,),
     ),
     Mutation(
         "limits", "storm", "limits.py",
@@ -229,6 +230,7 @@ MUTATIONS = (
         "return np.int64(((np.uint64(bits) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))",
         "return np.int64(((np.uint64(bits) & np.uint64(0xFFFFFFFF)) * np.uint64(n)) >> np.uint64(32))",
         "whole numbers are drawn from the low bits instead of the high ones",
+        seeds=(0,),
     ),
     Mutation(
         "draws", "targets", "messages.py",
@@ -302,11 +304,13 @@ MUTATIONS = (
         "BEAM", "counted", "erts_queue.py",
         "    z[row + E.WAKEUP_REDS] += used\n", "    z[row + E.WAKEUP_REDS] += counted\n",
         "short slices wake others as if they were long",
+        seeds=(1,),
     ),
     Mutation(
         "BEAM", "limits of queues", "erts_balance.py",
         "(ideal * z[row + E.AVAIL + priority] + 99) // 100", "(ideal * z[row + E.AVAIL + priority]) // 100",
         "the length that a run queue should have is rounded down",
+        seeds=(24,),
     ),
     Mutation(
         "faults", "cut", "cut.py",
@@ -343,10 +347,12 @@ MUTATIONS = (
         "messages", "old calls", "messages.py",
         "        or z[process(z, caller) + P.CALL] != z[row + P.SENDER_CALL]\n", "",
         "the reply to an old call ends a new one",
+        test="tests/property/test_messages.py::test_a_late_reply_does_not_end_the_next_call",
     ),
     Mutation(
         "messages", "woken", "messages.py",
         "z[row + P.MAIL_COUNT] >= z[row + P.NEED]", "z[row + P.MAIL_COUNT] > z[row + P.NEED]",
         "a process with just enough messages sleeps on",
+        seeds=(15,),
     ),
 )  # fmt: skip

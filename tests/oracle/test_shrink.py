@@ -74,6 +74,7 @@ def test_a_replay_is_shrunk_to_a_few_rows(wrong_thief: None, monkeypatch: pytest
     small = shrink(scenario, lambda other: kind_of(report_of(other)) == "difference")
     again = read_yaml(write_yaml(small.scenario))
     assert again.workload.trace.process.size <= 9
+    assert small.attempts < ATTEMPTS_MAX
     assert again.topology.num_cores <= 4
     assert report_of(again)
     monkeypatch.undo()

@@ -11,9 +11,10 @@ import sim
 from sim.kernels import log as codes
 from sim.layout import process as P
 from tests.analytic.queues import FREE
+from tests.oracle.handmade import machine, scenario, steady, workload
 from tests.property.scenes import CAPACITY, Scene, lives, scenes
-from tests.reference.compare import lane_of
-from tests.reference.scenarios import random_scenario
+from tests.reference.compare import difference, lane_of
+from tests.reference.scenarios import Scenario, random_scenario
 
 SOME = settings(max_examples=40)
 SEEDS = range(80)
@@ -25,16 +26,17 @@ class Follower:
     """A process, followed through its program by what the log says of it.
 
     at : step that it does next; left : messages of that step that are still to be sent
-    mail : (sender, is it a call?), first in first out; last : the last one taken; taken : how many
-    is_calling : its call was sent; has_reply : and has ended
+    mail : (sender, number of its call or 0), first in first out; last : the last one taken; taken : how many
+    calls : that it has made; is_calling : the last was sent; has_reply : and has ended
     """
 
     program: tuple[sim.Step, ...]
     at: int = 0
     left: int = 0
     mail: deque = field(default_factory=deque)
-    last: tuple[int, bool] = (-1, False)
+    last: tuple[int, int] = (-1, 0)
     taken: int = 0
+    calls: int = 0
     is_calling: bool = False
     has_reply: bool = False
 
@@ -100,10 +102,11 @@ class Post:
         if not process.left:
             process.pass_until(*TALK)
             process.left = process.step.count if process.step.op == "send" else 1
-        op, answers = process.step.op, process.step.op == "reply" and process.last[1]
+        op, answers = process.step.op, process.last[1] if process.step.op == "reply" else 0
         process.left -= 1
         if op == "call":  # one that is lost has ended
             process.is_calling, process.has_reply = True, receiver is None
+            process.calls += 1
         elif not process.left:
             process.pass_step()
         if receiver is None:
@@ -111,11 +114,12 @@ class Post:
             return
         self.delivered += 1
         if not answers:
-            self.who[receiver].mail.append((life, op == "call"))
+            self.who[receiver].mail.append((life, process.calls if op == "call" else 0))
             return
         caller = self.who[receiver]
         assert caller.is_calling, "a reply to somebody who does not call"
         assert not caller.has_reply, "a second reply"
+        assert caller.calls == answers, "a reply to an older call"
         self.answered += 1
         caller.has_reply = True
 
@@ -132,10 +136,33 @@ class Post:
             process.pass_until("receive")
 
 
+def late_replies() -> Scenario:
+    """A server that replies twice, the second time when the caller calls again."""
+    caller = sim.ProcessClass(name="caller", count=1, program=(run(20), sim.Step(op="call", to="server")))
+    program = (sim.Step(op="receive"), sim.Step(op="reply"), run(500), sim.Step(op="reply"))
+    server = sim.ProcessClass(name="server", count=1, program=program)
+    return scenario(machine(2), workload(caller, server), quantum_reds=0)
+
+
+def run(reds: float) -> sim.Step:
+    """Always as many reductions."""
+    return sim.Step(op="run", draw=steady(reds))
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_messages_are_conserved(seed: int) -> None:
     """Each is sent by a step of a program, and stands in a mailbox, was taken, ended a call, or was lost."""
-    scene = random_scenario(seed, replay=False)
+    assert_conserved(random_scenario(seed, replay=False))
+
+
+def test_a_late_reply_does_not_end_the_next_call() -> None:
+    counters = assert_conserved(late_replies())
+    assert counters["lost_message_count"] > 10
+    assert difference(late_replies()) is None
+
+
+def assert_conserved(scene: Scenario) -> dict:
+    """Assert that every message of a lane is accounted for; returns the counters."""
     settings = replace(scene.simulation, warmup_ns=0)
     log, counters = sim.simulate_logged(
         scene.topology, scene.workload, lane_of(scene), settings, scene.timeline, capacity=CAPACITY
@@ -152,6 +179,7 @@ def test_messages_are_conserved(seed: int) -> None:
     standing = sum(len(process.mail) for process in post.who.values())
     taken = post.taken + sum(process.taken for process in post.who.values())
     assert post.delivered == post.answered + taken + standing + post.dropped
+    return counters
 
 
 def test_there_is_mail_of_every_kind() -> None:

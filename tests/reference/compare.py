@@ -7,7 +7,6 @@ from tests.reference.codes import LogCode
 from tests.reference.measure import COUNTERS
 from tests.reference.scenarios import Scenario
 from tests.reference.simulator import ReferenceResult, simulate_reference
-from tests.reference.yaml_file import write_yaml
 
 CAPACITY = 100_000
 DECISIONS = 10_000
@@ -54,7 +53,7 @@ def difference(scenario: Scenario) -> str | None:
     )
     if ours.status == "HORIZON":
         found = found or metric_difference(scenario, ours)
-    return f"{found}\n\n{write_yaml(scenario)}" if found else None
+    return found
 
 
 def decision_difference(ours: list[tuple[int, ...]], theirs) -> str | None:

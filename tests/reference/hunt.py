@@ -97,14 +97,13 @@ def write_small(scenario: Scenario, path: Path, attempts_max: int = ATTEMPTS_MAX
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     report = report_of(small.scenario) or "it no longer differs"
-    told = report if report.startswith("Traceback") else report.split("\n\n")[0]
-    return f"{path} ({small.attempts} attempts):\n\n{text}\n{told}\n"
+    return f"{path} ({small.attempts} attempts):\n\n{text}\n{report}\n"
 
 
 def run_file(path: Path) -> int:
     """Run a scenario from its file."""
     report = report_of(read_yaml(path.read_text(encoding="utf-8")))
-    print(report.split("\n\n")[0] if report else f"{path}: kernel and twin agree")
+    print(report or f"{path}: kernel and twin agree")
     return bool(report)
 
 

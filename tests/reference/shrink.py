@@ -53,7 +53,8 @@ def exhaust(found: Shrunk, simpler: Callable, is_failing: IsFailing, attempts_ma
             if found.attempts >= attempts_max:
                 return
             candidate = made(attempt)
-            if candidate is None:
+            # A part may put back what it was asked to leave out.
+            if candidate is None or candidate == found.scenario:
                 continue
             found.attempts += 1
             if is_failing(candidate):

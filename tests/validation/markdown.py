@@ -29,7 +29,7 @@ def folded(finding: Finding) -> list[str]:
     """A case: what it is, and its checks behind a fold."""
     head = ("quantity", "unit", "theory", "simulated", "interval", "z", "verdict", "note")
     hold = sum(check.is_ok for check in finding.outcome.checks)
-    told = finding.error or f"{hold} of {len(finding.outcome.checks)} checks hold"
+    told = "broke off" if finding.error else f"{hold} of {len(finding.outcome.checks)} checks hold"
     table = rows(head, [check_row(check)[1] for check in finding.outcome.checks], left=2)
     notes = [line for note in finding.outcome.notes for line in (note, "")]
     return [

@@ -92,13 +92,14 @@ def case_part(finding: Finding) -> str:
     case, outcome = finding.case, finding.outcome
     hold = sum(check.is_ok for check in outcome.checks)
     verdict = f"{hold} of {len(outcome.checks)} checks hold"
-    verdict = f"broke off: {finding.error}" if finding.error else verdict
+    verdict = "broke off" if finding.error else verdict
     kind = "answer" if finding.is_ok else "answer bad"
     paragraphs = "".join(f"<p>{escape(text)}</p>" for text in [*case.about.split("\n\n"), *outcome.notes])
+    trace = f"<pre>{escape(finding.error)}</pre>" if finding.error else ""
     figures = "".join(f"<figure>{svg(chart(plot))}</figure>" for plot in outcome.plots)
     return (
         f"<h3 id='{anchor(case.name)}'>{escape(case.name)}</h3><p class=sub>{escape(case.source)}</p>"
-        f"<div class='{kind}'>{escape(verdict)}</div>{paragraphs}{figures}{checks_part(outcome)}"
+        f"<div class='{kind}'>{escape(verdict)}</div>{trace}{paragraphs}{figures}{checks_part(outcome)}"
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from tests.validation.registry import all_cases
 
 @dataclass(frozen=True)
 class Finding:
-    """A case, what it found, and the seconds that it took; `error` if it broke off instead."""
+    """A case, what it found, and the seconds that it took; `error`, a traceback, if it broke off instead."""
 
     case: Case
     outcome: Outcome
@@ -26,26 +27,32 @@ class Finding:
         return not self.error and self.outcome.is_ok
 
 
-def run_case(name: str, scale: Scale) -> tuple[Outcome, float]:
-    """One case, by name, and the seconds that it took."""
+def run_case(name: str, scale: Scale) -> tuple[Outcome, float, str]:
+    """One case, by name: what it found, the seconds that it took, and the traceback if it broke off.
+
+    The traceback is text, since not every exception can be sent to another process.
+    """
     began = time.perf_counter()
-    return all_cases()[name].run(scale), time.perf_counter() - began
+    try:
+        outcome, error = all_cases()[name].run(scale), ""
+    except Exception:
+        outcome, error = Outcome(()), traceback.format_exc()
+    return outcome, time.perf_counter() - began, error
 
 
-def finding_of(case: Case, task: "Future[tuple[Outcome, float]]") -> Finding:
+def finding_of(case: Case, task: "Future[tuple[Outcome, float, str]]") -> Finding:
     """What a task gave. A case that breaks off is a failure of that case, and the others go on."""
     error = task.exception()
-    if error is not None:
+    if error is not None:  # its process ended
         return Finding(case, Outcome(()), 0.0, f"{type(error).__name__}: {error}")
-    outcome, seconds = task.result()
-    return Finding(case, outcome, seconds)
+    return Finding(case, *task.result())
 
 
 def run_cases(cases: Sequence[Case], scale: Scale, processes: int) -> Iterator[Finding]:
     """Run cases, and give each as it ends. Those without a quick form, the longest, begin first."""
     # A child of a case (a compiler, a sweep) is not to take the threads of the other processes.
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         ordered = sorted(cases, key=lambda case: case.is_quick)
         tasks = {pool.submit(run_case, case.name, scale): case for case in ordered}

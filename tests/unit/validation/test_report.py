@@ -1,16 +1,19 @@
 """The report of the validation suite: it shows failures as failures, and needs no network."""
 
 import math
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import polars as pl
 import pytest
 
-from tests.validation.case import FULL, Case, Outcome, Plot, Series
+from tests.validation import run as run_module
+from tests.validation.case import FULL, Case, Outcome, Plot, Scale, Series
 from tests.validation.command import main
 from tests.validation.judge import exact, interval
 from tests.validation.report import page
-from tests.validation.run import Finding, finding_of
+from tests.validation.run import Finding, finding_of, run_case
 from tests.validation.tables import case_table, check_table, overall
 
 
@@ -41,7 +44,7 @@ def test_a_failure_is_seen_everywhere() -> None:
     html = page(found, "full", {"seed": 1})
     assert "2 of 3 checks hold, in 1 of 3 cases" in html
     assert html.count("FAILS") == 1
-    assert "broke off: ValueError: no" in html
+    assert "<pre>ValueError: no</pre>" in html
     assert overall(found[:1]).is_ok
 
 
@@ -67,15 +70,20 @@ def test_the_page_is_safe_and_offline() -> None:
     assert "nan" not in html.replace("provenance", "").lower().split()
 
 
-def test_a_case_that_breaks_off_fails_alone() -> None:
-    class Task:
-        def exception(self) -> Exception:
-            return RuntimeError("lanes that did not complete")
+def test_a_case_that_breaks_off_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(scale: Scale) -> Outcome:
+        raise RuntimeError(f"lanes that did not complete, {scale.name}")
 
-    case = Case("x", "queues", "", "", lambda _: Outcome(()))
-    found = finding_of(case, Task())  # type: ignore[arg-type]
+    case = Case("broken", "queues", "", "", broken)
+    monkeypatch.setattr(run_module, "all_cases", lambda: {"broken": case})
+    task: Future[tuple[Outcome, float, str]] = Future()
+    task.set_result(run_case("broken", FULL))
+    found = finding_of(case, task)
     assert not found.is_ok
-    assert found.error == "RuntimeError: lanes that did not complete"
+    assert "RuntimeError: lanes that did not complete, full" in found.error
+    killed: Future[tuple[Outcome, float, str]] = Future()
+    killed.set_exception(BrokenProcessPool("killed"))
+    assert finding_of(case, killed).error == "BrokenProcessPool: killed"
 
 
 def test_the_command_lists_and_refuses(capsys: pytest.CaptureFixture[str]) -> None:

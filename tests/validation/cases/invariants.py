@@ -9,14 +9,14 @@ from tests.validation.judge import exact
 from tests.validation.registry import case, seed_of
 
 NAME = "Invariants"
-EVENTS = 1_000_000
+EVENTS = 2_000_000
 
 
 def soak_arguments(events: int, seed: int, is_full: bool) -> argparse.Namespace:
     """A soak of about so many events, all of its lanes from one seed."""
     return argparse.Namespace(
-        events=events, seed=seed, check_every=10_000, lane_events=100_000 if is_full else 20_000, entries=50,
-        small=2, lane=None, small_lane=None, calm_lane=None, until_event=None,
+        events=events, seed=seed, check_every=10_000, lane_events=100_000 if is_full else 10_000, entries=50,
+        small=2 if is_full else 1, lane=None, small_lane=None, calm_lane=None, until_event=None,
     )  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def invariants(scale: Scale) -> Outcome:
     What is known: each invariant holds at each look. The looks stand before and after each entry of the
     timeline, after every 10 000 events, and after every 11 of a small lane.
     """
-    events = EVENTS if scale.is_full else 60_000
+    events = EVENTS if scale.is_full else 20_000
     soak = Soak(soak_arguments(events, seed_of(NAME) % 1000, scale.is_full))
     report = soak.run()
     done = f"{soak.events:,} events of {soak.lanes} lanes ({soak.erts_lanes} with the BEAM's run queues), "

@@ -11,8 +11,8 @@ NAME = "Published: migration of old processes"
 SOURCE = "Harchol-Balter and Downey 1996, 1997 (ACM TOCS 15:3)"
 LIFE_NS = 400_000
 LOAD = 0.5
-# The warm-up is 500 mean lifetimes; one lifetime is 149 ms at most.
-WARMUP_NS, SPAN_NS = 200_000_000, 1_000_000_000
+# The warm-up is 250 mean lifetimes: load 0.5 forgets its start in some 10, but for the few that live 100 ms.
+WARMUP_NS, SPAN_NS = 100_000_000, 1_000_000_000
 COSTS = {0: "free", 100_000: "cost 1/4", 400_000: "cost 1", 1_600_000: "cost 4"}
 
 
@@ -42,17 +42,19 @@ def old_processes(scale: Scale) -> Outcome:
     age = {c: delay(one(found, rule="remaining_life", context_switch_cycles=c)) for c in COSTS}
     any_ = {c: delay(one(found, rule="always", wake="last", context_switch_cycles=c)) for c in COSTS}
     new = {c: delay(one(found, wake="least_loaded", context_switch_cycles=c)) for c in list(COSTS)[:3]}
-    checks: list[Check] = [
-        order("mean delay: no migration above age, cost 1/4", none, age[100_000], unit="lifetimes"),
-        order("mean delay: no migration above age, cost 1", none, age[400_000], unit="lifetimes"),
-        order("65 % of the delay of placement above that of age, cost 1", 0.65 * new[400_000], age[400_000],
-              unit="lifetimes"),
-        order("mean delay: any process above an old one, cost 4", any_[1_600_000], age[1_600_000],
-              unit="lifetimes"),
-        order("mean delay: age above placement, free", age[0], new[0], unit="lifetimes"),
-        order("mean delay of age: cost 4 above cost 1", age[1_600_000], age[400_000], unit="lifetimes"),
-        order("mean delay of age: cost 1 above free", age[400_000], age[0], unit="lifetimes"),
-    ]  # fmt: skip
+    pairs = [
+        ("65 % of the delay of placement above that of age, cost 1", 0.65 * new[400_000], age[400_000]),
+        ("mean delay: any process above an old one, cost 4", any_[1_600_000], age[1_600_000]),
+        ("mean delay: age above placement, free", age[0], new[0]),
+        ("mean delay of age: cost 4 above cost 1", age[1_600_000], age[400_000]),
+    ]
+    if scale.is_full:
+        pairs += [
+            ("mean delay: no migration above age, cost 1/4", none, age[100_000]),
+            ("mean delay: no migration above age, cost 1", none, age[400_000]),
+            ("mean delay of age: cost 1 above free", age[400_000], age[0]),
+        ]
+    checks: list[Check] = [order(name, greater, less, unit="lifetimes") for name, greater, less in pairs]
     x = [cost / LIFE_NS for cost in COSTS]
     lines = (
         Series("M/G/1 processor sharing", True, [0.0, 4.0], [LOAD / (1 - LOAD)] * 2),

@@ -9,6 +9,7 @@ from tests.validation.case import Check, Outcome, Plot, Scale, Series
 from tests.validation.cases.published_experiments import Point, one, points, series
 from tests.validation.judge import interval, order, rejects
 from tests.validation.registry import case, seed_of
+from tests.validation.theory.mean_field_refined import Refined
 from tests.validation.theory.published_probes import GOLDEN, crossing, crossing_on_arrival, poll_time
 from tests.validation.theory.published_probes_many import mean_time, pull, push
 
@@ -101,7 +102,7 @@ def probe_rate(point: Point, share: float) -> np.ndarray:
     """Probes that met a core that is on, per such core and mean demand: all draws times the share."""
     simulation = point.inputs.simulation
     time = (simulation.horizon_ns - simulation.warmup_ns) / MEAN_NS
-    return share * (point["failed_steal_count"] + point["migrations_steal"]) / (CORES * time)
+    return np.asarray(share * (point["failed_steal_count"] + point["migrations_steal"]) / (CORES * time))
 
 
 def pair_checks(both: Pair, share: float, scale: Scale) -> list[Check]:
@@ -183,7 +184,7 @@ def trend(
 def times_plot(pairs: list[Pair], share: float) -> Plot:
     """Mean times of both over the load."""
     grid = np.linspace(0.55, 0.72, 18).tolist()
-    kinds: tuple[tuple[str, Callable], ...] = (("push", push), ("pull", pull))
+    kinds: tuple[tuple[str, Callable[[float, float], Refined]], ...] = (("push", push), ("pull", pull))
     lines: list[Series] = []
     for name, model in kinds:
         lines.append(
