@@ -46,7 +46,9 @@ class Stealing(Spec):
     scan: int = number(4, 1, 1024, "processes of a victim's queue that are considered, from its head")
     attempts: int = number(8, 1, 4096, "victims tried before the core goes idle")
     wake_idle: bool = other("wake the nearest idle core when work is queued on a busy one", default=True)
-    poll_ns: int = number(0, 0, DAY_NS, "an idle core that has run tries again after this time; 0 = never", unit="ns")
+    poll_ns: int = number(
+        0, 0, DAY_NS, "an idle core that has run tries again after this time; 0 = never", unit="ns"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
