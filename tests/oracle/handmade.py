@@ -252,7 +252,23 @@ def extremes() -> dict[str, Scenario]:
 
 
 WANDER = sim.Placement(spawn="round_robin", wake="round_robin")
+
+
+def late_replies() -> sim.Workload:
+    """A server that replies twice, the second time when the caller calls again."""
+    caller = (sim.Step(op="run", draw=steady(20)), sim.Step(op="call", to="server"))
+    server = (
+        sim.Step(op="receive"), sim.Step(op="reply"), sim.Step(op="run", draw=steady(500)),
+        sim.Step(op="reply"),
+    )  # fmt: skip
+    return workload(
+        sim.ProcessClass(name="caller", count=1, program=caller),
+        sim.ProcessClass(name="server", count=1, program=server),
+    )
+
+
 HANDMADE = {
+    "a late reply": scenario(machine(2), late_replies(), quantum_reds=0),
     "default policy": scenario(),
     "one core": scenario(machine(1)),
     "free": scenario(cost=sim.Cost(kind="flat", dispatch_cycles=0, wake_ns=0, context_switch_cycles=0)),

@@ -11,7 +11,7 @@ import sim
 from sim.kernels import log as codes
 from sim.layout import process as P
 from tests.analytic.queues import FREE
-from tests.oracle.handmade import machine, scenario, steady, workload
+from tests.oracle.handmade import HANDMADE
 from tests.property.scenes import CAPACITY, Scene, lives, scenes
 from tests.reference.compare import difference, lane_of
 from tests.reference.scenarios import Scenario, random_scenario
@@ -136,19 +136,6 @@ class Post:
             process.pass_until("receive")
 
 
-def late_replies() -> Scenario:
-    """A server that replies twice, the second time when the caller calls again."""
-    caller = sim.ProcessClass(name="caller", count=1, program=(run(20), sim.Step(op="call", to="server")))
-    program = (sim.Step(op="receive"), sim.Step(op="reply"), run(500), sim.Step(op="reply"))
-    server = sim.ProcessClass(name="server", count=1, program=program)
-    return scenario(machine(2), workload(caller, server), quantum_reds=0)
-
-
-def run(reds: float) -> sim.Step:
-    """Always as many reductions."""
-    return sim.Step(op="run", draw=steady(reds))
-
-
 @pytest.mark.parametrize("seed", SEEDS)
 def test_messages_are_conserved(seed: int) -> None:
     """Each is sent by a step of a program, and stands in a mailbox, was taken, ended a call, or was lost."""
@@ -156,9 +143,9 @@ def test_messages_are_conserved(seed: int) -> None:
 
 
 def test_a_late_reply_does_not_end_the_next_call() -> None:
-    counters = assert_conserved(late_replies())
+    counters = assert_conserved(HANDMADE["a late reply"])
     assert counters["lost_message_count"] > 10
-    assert difference(late_replies()) is None
+    assert difference(HANDMADE["a late reply"]) is None
 
 
 def assert_conserved(scene: Scenario) -> dict:

@@ -57,7 +57,7 @@ def show_progress(console: Console, done: int, total: int, finding: Finding) -> 
         if not check.is_ok:
             value = f"simulated {check.simulated:.6g} +- {check.half_width:.2g}, theory {check.theory:.6g}"
             line = f"         {check.quantity}: {value}, z {check.z:.3g}. {check.note}"
-            console.print(line, markup=False)
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def provenance(scale: Scale, seconds: float) -> dict[str, object]:
@@ -114,8 +114,12 @@ def main(words: Sequence[str] | None = None) -> int:
         write_atomic(given.markdown, markdown(findings).encode())
     all_of = overall(findings)
     console.print(summary(findings))
-    console.print(f"{all_of.sentence()}.", markup=False)
+    console.print(f"{all_of.sentence()}.", markup=False, soft_wrap=True)
     if all_of.uniform_p == all_of.uniform_p:
-        console.print(f"The p-values of the intervals are uniform with p = {all_of.uniform_p:.2g}.")
-    console.print(f"Report: {given.output / 'report.html'} (all checks: checks.csv)", markup=False)
+        console.print(
+            f"The p-values of the intervals are uniform with p = {all_of.uniform_p:.2g}.", soft_wrap=True
+        )
+    console.print(
+        f"Report: {given.output / 'report.html'} (all checks: checks.csv)", markup=False, soft_wrap=True
+    )
     return 0 if all_of.is_ok else 1

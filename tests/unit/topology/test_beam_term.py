@@ -1,6 +1,5 @@
 """The term of erlang:system_info(cpu_topology): written, read, and refused."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -64,6 +64,4 @@ def distribution(scale: Scale, load: float = 0.8) -> tuple[list, Plot]:
     # a sojourn of whole ns is at least `edge` when the real one is at least half a ns below: nothing here
     theory = [math.exp(-edge / mean) for edge in edges]
     checks, lines = tail_checks(f"sojourn, load {load}", found, edges, theory, scale, narrow=0.2)
-    return checks, Plot(
-        "Sojourn time, distribution", "time (us)", "P(sojourn >= time)", lines, is_log_y=True
-    )
+    return checks, Plot("Sojourn time, distribution", "time (us)", "P(sojourn >= time)", lines, is_log_y=True)
