@@ -117,8 +117,8 @@ class Case:
     source : where the answer is known from: author, year, title or section
     about  : what is configured and what is known, a paragraph
     run    : does it, at a scale
-    seed   : of all its random numbers, its own
     is_quick : has it a quick form, that runs with the tests?
+    rank     : its place in the family
     """
 
     name: str
@@ -126,5 +126,5 @@ class Case:
     source: str
     about: str
     run: Callable[[Scale], Outcome] = field(repr=False)
-    seed: int = 0
     is_quick: bool = True
+    rank: int = 1

@@ -15,6 +15,11 @@ VEGA_LITE = alt.SCHEMA_VERSION.lstrip("v").rsplit(".", 1)[0]
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 
 
+def label(name: str) -> str:
+    """What a series is about: "theory, 2 cores" and "simulated, 2 cores" have one colour."""
+    return name.removeprefix("theory, ").removeprefix("simulated, ")
+
+
 def frame(plot: Plot) -> pl.DataFrame:
     """A row a point of a plot: series, is_theory, x, y, low, high; without what a logarithm cannot show."""
     rows = []
@@ -22,7 +27,7 @@ def frame(plot: Plot) -> pl.DataFrame:
         widths = series.half_width if series.half_width is not None else [0.0] * len(series.x)
         for x, y, half in zip(series.x, series.y, widths, strict=True):
             low, high = float(y) - float(half), float(y) + float(half)
-            rows.append((series.name, series.is_theory, float(x), float(y), low, high))
+            rows.append((label(series.name), series.is_theory, float(x), float(y), low, high))
     found = pl.DataFrame(rows, schema=["series", "is_theory", "x", "y", "low", "high"], orient="row")
     found = found.filter(pl.all_horizontal(pl.col("x", "y").is_finite()))
     if plot.is_log_x:

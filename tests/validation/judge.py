@@ -25,6 +25,14 @@ def half_width(values: np.ndarray, error_rate: float = ERROR_RATE) -> float:
     return float(stats.t.ppf(1 - error_rate / 2, len(values) - 1)) * standard_error(values)
 
 
+def finite(quantity: str, values: np.ndarray) -> np.ndarray:
+    """The values of the replicates, of which none may be missing."""
+    found = np.asarray(values, np.float64)
+    if not np.isfinite(found).all():
+        raise ValueError(f"{quantity}: values of replicates that are no numbers: {found}")
+    return found
+
+
 def interval(
     quantity: str,
     values: np.ndarray,
@@ -45,10 +53,11 @@ def interval(
              would not tell a wrong value from the right one
     slack  : known systematic error, in `unit`, said in `note`
     """
-    values = np.asarray(values, np.float64)
+    values = finite(quantity, values)
     mean, error, width = float(values.mean()), standard_error(values), half_width(values)
     distance = max(0.0, abs(mean - theory) - slack)
-    z = math.copysign(distance, mean - theory) / error if error > 0 else math.inf if distance > 0 else 0.0
+    score = distance / error if error > 0 else math.inf if distance > 0 else 0.0
+    z = math.copysign(score, mean - theory)
     p = float(2 * stats.t.sf(abs(z), len(values) - 1))
     is_narrow = width + slack <= narrow * scale.narrow * abs(theory)
     is_ok = distance <= width and is_narrow
@@ -69,7 +78,7 @@ def order(
 
     Paired: the lower end of the one-sided interval of the differences at the suite's level is above 0.
     """
-    differences = np.asarray(greater, np.float64) - np.asarray(less, np.float64) - margin
+    differences = finite(quantity, np.asarray(greater) - np.asarray(less)) - margin
     mean, error = float(differences.mean()), standard_error(differences)
     z = mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0
     p = float(stats.t.sf(z, len(differences) - 1))
@@ -93,7 +102,8 @@ def rejects(quantity: str, values: np.ndarray, wrong: float, *, unit: str = "ns"
     """
     values = np.asarray(values, np.float64)
     sign = 1.0 if values.mean() > wrong else -1.0
+    told = f"{quantity}: distance from the wrong value {wrong:.6g}"
+    wrongs = np.full(len(values), sign * wrong)
     return order(
-        f"{quantity}: refused is {wrong:.6g}", sign * values, np.full(len(values), sign * wrong),
-        unit=unit, note=note or "a wrong theory that the data must refuse",
-    )  # fmt: skip
+        told, sign * values, wrongs, unit=unit, note=note or "a wrong theory that the data must refuse"
+    )

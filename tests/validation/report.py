@@ -35,14 +35,16 @@ figure{margin:.6rem 0;display:inline-block}figure svg{max-width:100%;height:auto
 details{margin:.5rem 0}summary{cursor:pointer;color:#0072B2}
 """
 METHOD = f"""Every case is a simulation that is a known model by configuration alone. Replicates are
-independent and equal in law (their own random numbers, or common ones where two settings are compared); each
-deletes a warm-up of at least 20 relaxation times of its model and gives one value, and the interval of the
-mean of these values is Student's (replication/deletion: Law 2015, Simulation Modeling and Analysis, ch. 9).
-A right simulator misses a right theory with probability {ERROR_RATE:g} in each interval. An interval that is
-wider than a stated share of the value counts as a failure: it would tell nothing. Wrong theories are checked
-to be refused by the same data. Seeds are fixed by the name of a case, so a run gives the same numbers
-everywhere. Where a theory is numerical, or a measured value rounded, the systematic error is stated and
-widens the interval ("slack")."""
+independent and equal in law (their own random numbers, or common ones where two settings are compared);
+each deletes a warm-up of at least 20 relaxation times of its model (unless the transient is what is looked
+at, or the coverage of short runs) and gives one value, and the interval of the mean of these values is
+Student's (replication/deletion: Law 2015, Simulation Modeling and Analysis, ch. 9). A right simulator
+misses a right theory with probability {ERROR_RATE:g} in each interval. An interval that is wider than a
+stated share of the value counts as a failure: it would tell nothing. An order is a ranking, paired by
+replicate, or a wrong theory that the same data must refuse. Seeds are fixed by the name of a case, so a run
+gives the same numbers everywhere. Where a theory is numerical, or a measured value rounded, the systematic
+error is stated and widens the interval ("slack"). In the plots lines are theory and points are simulation,
+with the same intervals as bars."""
 
 
 def escape(value: object) -> str:
@@ -128,10 +130,10 @@ def together(findings: Sequence[Finding], all_of: Overall) -> str:
     if math.isnan(all_of.uniform_p):
         return ""
     text = (
-        "If theory, simulator and interval widths are right, the p-values of all intervals are uniform: they "
+        "If theory, simulator and interval widths are right, the p-values of the intervals are uniform: they "
         f"lie on the line. Kolmogorov and Smirnov's test gives p = {all_of.uniform_p:.2g} for {len(p)} of "
-        "them (those of one simulation depend on each other, which makes the test a little too strict). On "
-        f"average {all_of.expected_misses:.2g} intervals would miss by chance with other seeds."
+        "them, one a simulation, as those of one simulation depend on each other. On average "
+        f"{all_of.expected_misses:.2g} intervals would miss by chance with other seeds."
     )
     return f"<h2>All intervals together</h2><figure>{svg(spread(p))}</figure><p>{escape(text)}</p>"
 

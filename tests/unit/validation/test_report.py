@@ -14,7 +14,7 @@ from tests.validation.command import main
 from tests.validation.judge import exact, interval
 from tests.validation.report import page
 from tests.validation.run import Finding, finding_of, run_case
-from tests.validation.tables import case_table, check_table, overall
+from tests.validation.tables import case_table, check_table, overall, p_values
 
 
 def finding(name: str, outcome: Outcome, error: str = "") -> Finding:
@@ -50,13 +50,22 @@ def test_a_failure_is_seen_everywhere() -> None:
 
 def test_intervals_that_are_too_good_or_too_bad_are_noticed() -> None:
     rng = np.random.default_rng(2)
-    narrow = [interval("x", rng.normal(100, 1, 30), 100.0, FULL) for _ in range(60)]
+    narrow = [interval(f"x, load {i}", rng.normal(100, 1, 30), 100.0, FULL) for i in range(60)]
     assert overall([finding("right", Outcome(narrow))]).is_ok
     # Values that agree far better than their spread allows: the spread, or the independence, is wrong.
-    lucky = [interval("x", rng.permutation(np.linspace(98, 102, 30)), 100.0, FULL) for _ in range(60)]
+    evenly = np.linspace(98, 102, 30)
+    lucky = [interval(f"x, load {i}", rng.permutation(evenly), 100.0, FULL) for i in range(60)]
     told = overall([finding("lucky", Outcome(lucky))])
     assert all(check.is_ok for check in lucky)
     assert not told.is_ok
+
+
+def test_checks_of_one_simulation_are_one_of_its_p_values() -> None:
+    values = np.random.default_rng(1).normal(100, 1, 30)
+    names = ("waiting, load 0.5", "sojourn, load 0.5", "P(waiting, load 0.5 >= 3 us)", "waiting, load 0.7")
+    checks = [interval(name, values, 100.0, FULL) for name in names]
+    assert len(p_values([finding("x", Outcome(checks))])) == 2
+    assert len(p_values([finding("x", Outcome(checks)), finding("y", Outcome(checks[:1]))])) == 3
 
 
 def test_the_page_is_safe_and_offline() -> None:

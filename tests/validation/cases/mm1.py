@@ -16,7 +16,7 @@ LOADS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9)
 CUSTOMERS = 300_000
 
 
-@case(NAME, "queues", "Kleinrock 1975, Queueing Systems 1, §3.2 and §5.3 (waiting distribution)")
+@case(NAME, "queues", "Kleinrock 1975, Queueing Systems 1, §3.2 and §5.7 (waiting distribution)", rank=0)
 def mm1(scale: Scale) -> Outcome:
     """One core, Poisson arrivals, exponential demands, no quantum.
 
