@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 from scipy import stats
 
-from tests.validation.case import Check
+from tests.validation.case import Check, Scale
 from tests.validation.judge import ERROR_RATE
 
 LEVEL = 0.95
@@ -21,11 +21,26 @@ def tolerance(share: float, count: int, error_rate: float = ERROR_RATE) -> float
     return float(stats.norm.ppf(1 - error_rate / 2)) * math.sqrt(share * (1 - share) / count)
 
 
-def share_is(quantity: str, happened: np.ndarray, share: float, *, note: str = "") -> Check:
-    """Is the share of repetitions the stated one? Two-sided."""
-    exact = float(stats.binomtest(int(happened.sum()), len(happened), share).pvalue)
-    p = uniform_p(quantity, int(happened.sum()), len(happened), share)
-    return made(quantity, happened, share, p, exact > ERROR_RATE, note)
+def share_is(
+    quantity: str, happened: np.ndarray, share: float, scale: Scale, *, narrow: float = 0.5, note: str = ""
+) -> Check:
+    """Is the share of repetitions the stated one? Two-sided.
+
+    Parameters
+    ----------
+    narrow : the half width may be so much of the share, or of what is left of it where that is less (times
+             scale.narrow), else the check fails: it would not tell a wrong share from the right one
+    """
+    count, found = len(happened), float(np.mean(happened))
+    error, width = math.sqrt(share * (1 - share) / count), tolerance(share, count)
+    exact = float(stats.binomtest(int(happened.sum()), count, share).pvalue)
+    is_narrow = width <= narrow * scale.narrow * min(share, 1 - share)
+    told = note if is_narrow else f"{note} the interval is too wide to say anything".strip()
+    p = uniform_p(quantity, int(happened.sum()), count, share)
+    is_ok = exact > ERROR_RATE and is_narrow
+    return Check(
+        quantity, "", "interval", share, found, width, (found - share) / error, p, count, is_ok, 0.0, told
+    )
 
 
 def uniform_p(quantity: str, happened: int, count: int, share: float) -> float:
@@ -42,29 +57,38 @@ def uniform_p(quantity: str, happened: int, count: int, share: float) -> float:
 
 def share_at_least(quantity: str, happened: np.ndarray, share: float, *, note: str = "") -> Check:
     """Is the share greater than a bound, beyond chance?"""
-    p = float(stats.binomtest(int(happened.sum()), len(happened), share, alternative="greater").pvalue)
-    return made(f"{quantity}: above {share:.6g}", happened, share, p, p < ERROR_RATE, note, is_bound=True)
+    return bounded(f"{quantity}: above {share:.6g}", happened, share, 1, note)
 
 
-def share_at_most(quantity: str, happened: np.ndarray, share: float, *, note: str = "") -> Check:
-    """Is the share less than a bound, beyond chance?"""
-    p = float(stats.binomtest(int(happened.sum()), len(happened), share, alternative="less").pvalue)
-    return made(f"{quantity}: below {share:.6g}", happened, share, p, p < ERROR_RATE, note, is_bound=True)
-
-
-def made(
-    quantity: str,
-    happened: np.ndarray,
-    share: float,
-    p: float,
-    is_ok: bool,
-    note: str,
-    is_bound: bool = False,
+def share_at_most(
+    quantity: str, happened: np.ndarray, share: float, *, broken: float | None = None, note: str = ""
 ) -> Check:
-    """A check of the suite's kind: an interval, or an order where `share` is a bound."""
+    """Is the share less than a bound, beyond chance?
+
+    Parameters
+    ----------
+    broken : share of a method that is wrong; the note says how surely the check would refuse it
+    """
+    if broken is not None:
+        refused = refusal(len(happened), share, broken)
+        note = f"{note} a method whose share is {broken:.4g} fails with probability {refused:.6g}".strip()
+    return bounded(f"{quantity}: below {share:.6g}", happened, share, -1, note)
+
+
+def refusal(count: int, share: float, broken: float) -> float:
+    """Probability that `share_at_most` fails if the true share is `broken`: its power."""
+    passing = int((stats.binom.cdf(np.arange(count + 1), count, share) < ERROR_RATE).sum())
+    return float(stats.binom.sf(passing - 1, count, broken))
+
+
+def bounded(quantity: str, happened: np.ndarray, share: float, direction: int, note: str) -> Check:
+    """An order: the share is above its bound (direction 1) or below it (-1); it shows by how much."""
     count, found = len(happened), float(np.mean(happened))
-    z, width = (found - share) / math.sqrt(share * (1 - share) / count), tolerance(share, count)
-    kind, theory = ("order", 0.0) if is_bound else ("interval", share)
-    note = note or (f"the share is {found:.4g}" if is_bound else "")
-    simulated = abs(found - share) if is_bound else found
-    return Check(quantity, "", kind, theory, simulated, width, z, p, count, is_ok, 0.0, note)
+    side = "greater" if direction > 0 else "less"
+    p = float(stats.binomtest(int(happened.sum()), count, share, alternative=side).pvalue)
+    beyond, error = direction * (found - share), math.sqrt(share * (1 - share) / count)
+    told = f"the share is {found:.4g}" + (f"; {note}" if note else "")
+    width = tolerance(share, count, 2 * ERROR_RATE)
+    return Check(
+        quantity, "", "order", 0.0, beyond, width, beyond / error, p, count, p < ERROR_RATE, 0.0, told
+    )

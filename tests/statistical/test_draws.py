@@ -7,7 +7,8 @@ from scipy import stats
 from pipeline.choice import change_of
 from pipeline.front import bootstrap_front, draw_means
 from tests.statistical.repetitions import difference_intervals, gain_hits, hits, mean_intervals
-from tests.statistical.shares import LEVEL, share_is
+from tests.statistical.shares import LEVEL, refusal, share_at_least, share_at_most, share_is
+from tests.validation.case import FULL
 
 FRONT = np.array([[0.0, 1.0, 5.0], [1.0, 0.0, 5.0]])
 
@@ -72,9 +73,9 @@ def test_intervals_of_normal_lanes_hold_the_truth_as_often_as_stated(replicates)
     rng = np.random.default_rng(replicates)
     shared = rng.standard_normal(2000 * replicates)
     base, other = (shared + 0.2 * rng.standard_normal(shared.size) for _ in range(2))
-    assert share_is("mean", hits(mean_intervals(base, replicates), 0.0), LEVEL).is_ok
-    assert share_is("pair", hits(difference_intervals(other + 1, base, replicates), 1.0), LEVEL).is_ok
-    assert not share_is("wrong", hits(mean_intervals(base, replicates), 0.6), LEVEL).is_ok
+    assert share_is("mean", hits(mean_intervals(base, replicates), 0.0), LEVEL, FULL).is_ok
+    assert share_is("pair", hits(difference_intervals(other + 1, base, replicates), 1.0), LEVEL, FULL).is_ok
+    assert not share_is("wrong", hits(mean_intervals(base, replicates), 0.6), LEVEL, FULL).is_ok
 
 
 def test_gains_hold_the_truth_as_often_as_stated():
@@ -83,4 +84,30 @@ def test_gains_hold_the_truth_as_often_as_stated():
     gains = -np.array([100.0, 50.0]) - shared - rng.standard_normal((1500 * 8, 2))
     happened = gain_hits(gains, 8, 0.5)
     assert len(happened) == 1500
-    assert share_is("gain", happened, LEVEL).is_ok
+    assert share_is("gain", happened, LEVEL, FULL).is_ok
+
+
+def test_an_interval_of_a_share_that_is_too_wide_fails():
+    few, many = np.zeros(120, bool), np.zeros(8000, bool)
+    few[:1], many[:100] = True, True
+    assert "too wide" in share_is("few", few, 0.0125, FULL).note
+    assert not share_is("few", few, 0.0125, FULL).is_ok
+    assert share_is("many", many, 0.0125, FULL).is_ok
+
+
+def test_a_bound_that_is_missed_is_missed_on_the_wrong_side():
+    happened = np.repeat([True, False], [50, 50])
+    for made, bound in ((share_at_most, 0.2), (share_at_least, 0.8)):
+        check = made("half", happened, bound)
+        assert not check.is_ok
+        assert check.simulated == pytest.approx(-0.3)
+        assert check.z < -3
+    assert share_at_most("half", happened, 0.8).simulated == pytest.approx(0.3)
+
+
+def test_the_power_of_a_bound_is_that_of_the_check():
+    shares = np.arange(121) / 120
+    happened = [np.arange(120) < count for count in range(121)]
+    failing = [count for count in range(121) if not share_at_most("n", happened[count], 0.2).is_ok]
+    assert refusal(120, 0.2, 0.23) == pytest.approx(stats.binom.sf(failing[0] - 1, 120, 0.23))
+    assert 0.05 < shares[failing[0]] < 0.1

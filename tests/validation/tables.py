@@ -72,8 +72,8 @@ class Overall:
         rest = self.checks - self.intervals - self.orders
         biased = "; but the p-values of the intervals are not uniform" if self.uniform_p < ERROR_RATE else ""
         return (
-            f"{told}: {self.intervals} intervals at an error rate of {ERROR_RATE:g} each, {self.orders} orders "
-            f"and refusals, {rest} equal to the bit{biased}"
+            f"{told}: {self.intervals} intervals at an error rate of {ERROR_RATE:g} each, {self.orders} "
+            f"orders and refusals, {rest} equal to the bit{biased}"
         )
 
 

@@ -104,7 +104,7 @@ def coverage_mm1(scale: Scale) -> Outcome:
             found[name].append((replicates, happened))
             quantity = f"coverage of the {name}, {replicates} replicates"
             if name in ("utilisation", "throughput"):
-                checks.append(share_is(quantity, happened, LEVEL))
+                checks.append(share_is(quantity, happened, LEVEL, scale))
             else:
                 checks.append(share_at_least(quantity, happened, LEAST[scale.name]))
     if scale.is_full:
@@ -147,7 +147,7 @@ def coverage_queues(scale: Scale) -> Outcome:
     for place, (name, (model, load, column, truth)) in enumerate(models.items(), 1):
         r = lanes(f"coverage {name}", STUDIES * 3, scale, model)
         happened = covering(r["utilisation"], load, 3)
-        checks.append(share_is(f"{name}: coverage of the utilisation, 3 replicates", happened, LEVEL))
+        checks.append(share_is(f"{name}: coverage of the utilisation, 3 replicates", happened, LEVEL, scale))
         found["utilisation"].append((place, happened))
         happened = covering(r[column], truth, 3)
         quantity = f"{name}: coverage of the mean {column.split('_')[0]} time, 3 replicates"
@@ -260,7 +260,9 @@ def coverage_gains(scale: Scale) -> Outcome:
             slowdowns, gain = correlated(kind, rng, studies * replicates)
             happened = gain_hits(-slowdowns, replicates, gain)
             found.setdefault(kind, []).append((replicates, happened))
-            checks.append(share_is(f"coverage of the gain, {kind}, {replicates} replicates", happened, LEVEL))
+            checks.append(
+                share_is(f"coverage of the gain, {kind}, {replicates} replicates", happened, LEVEL, scale)
+            )
     slowdowns, gain = correlated("noise in common", rng, studies * 8)
     low, high = mean_intervals(slowdowns[:, 0] - slowdowns[:, 1], 8)
     means = slowdowns[:, 0].reshape(studies, 8).mean(axis=1)

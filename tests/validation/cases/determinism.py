@@ -98,9 +98,13 @@ def another_cpu(scale: Scale) -> Outcome:
         Series("this CPU", True, x, [float(found["entries"]) for found in here.values()]),
         Series("the plain CPU", False, x, [float(plain[name]["entries"]) for name in here]),
     )
-    title = f"Entries of the event logs of the pinned lanes: {', '.join(here)}"
+    title = "Entries of the event logs of the pinned lanes"
+    numbered = ", ".join(f"{number} {name}" for number, name in enumerate(here))
     counts = ", ".join(f"{count} {name}" for name, count in sorted(own["operations"].items()))
-    notes = [f"The kernel's floating-point code: {counts}; calls of {', '.join(own['called'])}."]
+    notes = [
+        f"The pinned lanes of the figure: {numbered}.",
+        f"The kernel's floating-point code: {counts}; calls of {', '.join(own['called'])}.",
+    ]
     return Outcome(checks, [Plot(title, "pinned lane", "entries", lines, is_log_y=True)], notes)
 
 

@@ -61,7 +61,7 @@ def means(scale: Scale, r: dict[str, np.ndarray], num_cores: int, population: in
     return found
 
 
-@case("M/M/c//N", "queues", "Palm 1947 (machine repair); Kleinrock 1975, Queueing Systems 1, §3.8")
+@case("M/M/c//N", "queues", "Palm 1947 (machine repair); Kleinrock 1975, Queueing Systems 1, §3.8 and §3.10")
 def finite_source(scale: Scale) -> Outcome:
     """N closed processes run an exponential demand, block an exponential time of 5 mean demands, and so on.
 

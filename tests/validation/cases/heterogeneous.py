@@ -177,6 +177,7 @@ def types(scale: Scale) -> Outcome:
     for count in (3, 4):
         speeds = [1.0, 1.0, 1 / 3, 1 / 3][:count]
         points: list[list[float]] = []
+        widths: list[list[float]] = []
         loads = (0.3, 0.6, 0.8)
         for load in loads:
             arrival = load * sum(speeds)
@@ -192,6 +193,7 @@ def types(scale: Scale) -> Outcome:
                 for i in range(count)
             ]  # fmt: skip
             points.append(by_core.mean(axis=0).tolist())
+            widths.append([half_width(busy) for busy in by_core.T])
             if load == 0.6:
                 alike = np.minimum(1, arrival / sum(speeds))
                 checks.append(
@@ -203,8 +205,11 @@ def types(scale: Scale) -> Outcome:
         for i in range(count):
             series += [
                 Series(f"theory, core {i}", True, grid.tolist(), curves[:, i].tolist()),
-                Series(f"simulated, core {i}", False, loads, [each[i] for each in points]),
-            ]
+                Series(
+                    f"simulated, core {i}", False, loads, [each[i] for each in points],
+                    [each[i] for each in widths],
+                ),
+            ]  # fmt: skip
         plots.append(Plot(f"Utilisation of each core, {count} cores", "load", "utilisation", series))
     found, figure = tails(scale)
     return Outcome(checks + found, [*plots, figure])
@@ -217,6 +222,8 @@ def busy_by_core(
     lanes = [sim.Lane(SHARE, FREE, seed, number) for number in range(scale.replicates)]
     simulation = length(scale, CUSTOMERS, arrival)
     result = sim.simulate(machine(speeds), entering(arrival, "fast first"), lanes, simulation)
+    if not (result.columns["status"] == sim.LaneStatus.COMPLETED).all():
+        raise RuntimeError(f"lanes that did not complete: status {np.unique(result.columns['status'])}")
     return result.columns, result.core_utilisation
 
 

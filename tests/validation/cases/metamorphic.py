@@ -116,7 +116,10 @@ def utilisations(
     lanes = [
         sim.Lane(policy, FREE, seed_of("Laws: renumbered"), number) for number in range(scale.replicates)
     ]
-    return sim.simulate(cores(EQUAL), workload, lanes, simulation).core_utilisation
+    result = sim.simulate(cores(EQUAL), workload, lanes, simulation)
+    if not (result.columns["status"] == sim.LaneStatus.COMPLETED).all():
+        raise RuntimeError(f"lanes that did not complete: status {np.unique(result.columns['status'])}")
+    return result.core_utilisation
 
 
 @case("Laws: limits and parts that are off", "laws", "sim/DESIGN.md §6, §9; tests/metamorphic")

@@ -79,7 +79,7 @@ def refused(waits_ns: np.ndarray, num_cores: int, load: float) -> list[Check]:
     ]
 
 
-@case(CENTRAL, "queues", "Erlang 1917; Kleinrock 1975, Queueing Systems 1, §5.3 (waiting distribution)")
+@case(CENTRAL, "queues", "Erlang 1917; Kleinrock 1975, Queueing Systems 1, §5.7 (waiting distribution)")
 def central(scale: Scale) -> Outcome:
     """All customers are queued on core 0; the other cores steal the head of its queue, for nothing.
 

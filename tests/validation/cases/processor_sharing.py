@@ -50,7 +50,8 @@ DEMANDS = (
 QUANTA = (5000, 2000, 1000, 500, 250)  # a half to a fortieth of MEAN_NS
 # The relaxation time of the work is 2 rho E S^2 / (E S)^2 / (1 - rho)^2 mean demands (reflected Brownian
 # motion): 38 at cv 2 and load 0.6, 200 at load 0.8, where replicates are four times as long. The warm-up,
-# a tenth, is 60 and 45 times as long, and at the quick scale a quarter of that.
+# a tenth, is 49 times as long in LIMIT at load 0.6, 27 times at load 0.8, and 62 times
+# in CURVE; at the quick scale a quarter of that.
 CUSTOMERS = {LIMIT: 11_000, CURVE: 14_000}
 FLOOR = 1 / 1024  # a slowdown is rounded down to 1/1024
 

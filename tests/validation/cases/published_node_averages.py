@@ -7,7 +7,7 @@ from tests.validation.registry import case, seed_of
 
 NAME = "Published: idle cores hidden by node averages"
 SOURCE = "Lozi, Lepers, Funston, Gaud, Quéma and Fedorova, EuroSys 2016, §3.1 (Group Imbalance)"
-CORES, NODE, BOUND_CORES, JOBS = 16, 8, 6, 32
+CORES = 16
 WARMUP_NS, SPAN_NS = (
     100_000_000,
     400_000_000,
@@ -23,7 +23,8 @@ def node_averages(scale: Scale) -> Outcome:
     less than the imbalance of 2 apart, so that two of 16 cores stay idle, a share of 1/8, and the jobs get 8
     cores. Balanced over the machine they get the two as well, and now and then a bound process's turn: jobs a
     second grow by more than 10/8. With one or two bound processes a core the averages differ by more than 2,
-    and the idle cores get jobs: it is the average that hides them.
+    and the idle cores get jobs: it is the average that hides them. How much is wasted on the way there is not
+    known; that it is less than half is checked.
     """
     span = WARMUP_NS + int((SPAN_NS - WARMUP_NS) * scale.size)
     words = (f"simulation.horizon_ns={span}", f"simulation.warmup_ns={WARMUP_NS}")
@@ -33,8 +34,8 @@ def node_averages(scale: Scale) -> Outcome:
     steal = one(found, victim="nearest")
     share, rate = "wasted_core_share", "departure_rate_per_s"
     checks: list[Check] = [
-        interval("wasted core share, node averages", average[share], 2 / CORES, scale, unit="", narrow=0.01,
-                 slack=0.001, note="slack: the job between its parent's message and its start"),
+        interval("wasted core share, node averages", average[share], 2 / CORES, scale, unit="", narrow=0.005,
+                 slack=0.0003, note="slack: the job between its parent's message and its start"),
         order("wasted core share: averages above 10 machine", average[share], 10 * machine[share], unit=""),
         order("wasted core share: averages above 100 stealing", average[share], 100 * steal[share], unit=""),
     ]  # fmt: skip
@@ -49,10 +50,8 @@ def node_averages(scale: Scale) -> Outcome:
         wasted.append(fewer[share])
         quantity = f"wasted core share: 3 bound processes a core above twice that of {count}"
         checks.append(order(quantity, average[share], 2 * fewer[share], unit=""))
-    grid = [1.0, 1.5, 2.0, 2.01, 2.5, 3.0]
-    hidden = [2 / CORES if (JOBS - BOUND_CORES * x) / NODE < 2.499 else 0.0 for x in grid]
     lines = (
-        Series("hidden by the average, or not", True, grid, hidden),
+        Series("two idle cores of 16", True, [1.0, 3.0], [2 / CORES] * 2),
         series("node averages", counts, wasted),
     )
     plot = Plot("Two idle cores of 16", "bound processes on each of six cores", "wasted core share", lines)

@@ -15,9 +15,11 @@ NAME = "Published: power of two choices"
 SOURCE = "Vvedenskaya, Dobrushin and Karpelevich 1996; Mitzenmacher 1996, and 2001 (IEEE TPDS 12:10)"
 CORES, MEAN_NS = 64, 10_000
 LOADS = (0.5, 0.7, 0.9)
-SPAN_NS = 8_000_000
-WARMUP_NS = 2_700_000  # 20 relaxation times of d = 2 at load 0.9, which are 13.2 mean demands
+SPAN_NS = 12_800_000
+WARMUP_NS = 7_500_000  # 20 relaxation times of d = 1 at load 0.7, each 37.5 mean demands; d = 2 needs fewer
+GRID = 60
 ORDER_2 = 10 / CORES**2
+RANKED = "d = 1 is warmed up for 2 relaxation times only, and still below its theory"
 
 
 @case(NAME, "published", SOURCE)
@@ -27,8 +29,9 @@ def power_of_two(scale: Scale) -> Outcome:
     Claimed: from d = 1 to 2 the mean time improves exponentially, while d = 3 is only a constant factor
     better than 2 (Mitzenmacher 2001, abstract); the share of cores with at least k requests falls from load^k
     to load^(2^k - 1). Theory here has the 1/N term of 64 cores, and a slack of 10/N^2 demands beyond it.
-    d = 1 (the baseline) is M/M/1 on each core. It needs 380 mean demands to forget its start at load 0.9, so
-    it is compared with theory at loads 0.5 and 0.7 only.
+    d = 1 (the baseline) is M/M/1 on each core. Its relaxation time at load 0.9 is 380 mean demands, the
+    warm-up two of these: there it serves rankings only, and is below its theory, so that they are harder to
+    hold.
     """
     span = WARMUP_NS + int((SPAN_NS - WARMUP_NS) * scale.size)
     loads = LOADS if scale.is_full else LOADS[:2]
@@ -57,7 +60,7 @@ def power_of_two(scale: Scale) -> Outcome:
         "At load 0.9: d = 1, 2, 3 take "
         + ", ".join(f"{by[0.9, d]['sojourn_mean_ns'].mean() / MEAN_NS:.3f}" for d in (1, 2, 3))
         + f" mean demands; infinitely many cores: {mean_time(0.9, 1):.3f}, {mean_time(0.9, 2):.3f}, "
-        f"{mean_time(0.9, 3):.3f}."
+        f"{mean_time(0.9, 3):.3f}. There d = 1 serves rankings only: it is warmed up for 2 relaxation times."
     )
     return Outcome(checks, figures, [note])
 
@@ -76,10 +79,12 @@ def rankings(by: dict[tuple[float, int], Point], loads: tuple[float, ...]) -> li
         first, second, third = (by[load, d]["sojourn_mean_ns"] for d in (1, 2, 3))
         times = {0.5: 4, 0.7: 5, 0.9: 8}[load]
         quantity = f"gain of the second choice less {times} times that of the third, load {load}"
-        checks.append(order(quantity, first - second, times * (second - third)))
+        told = RANKED if load == 0.9 else ""
+        checks.append(order(quantity, first - second, times * (second - third), note=told))
     if 0.9 in loads:
         p999 = [by[0.9, d]["sojourn_p999_ns"] for d in (1, 2, 3)]
-        checks.append(order("99.9 % of sojourns, load 0.9: d = 1 above 3 times d = 2", p999[0], 3 * p999[1]))
+        quantity = "99.9 % of sojourns, load 0.9: d = 1 above 3 times d = 2"
+        checks.append(order(quantity, p999[0], 3 * p999[1], note=RANKED))
         checks.append(order("99.9 % of sojourns, load 0.9: d = 2 above d = 3", p999[1], p999[2]))
         values, wrong = by[0.9, 2]["sojourn_mean_ns"] / MEAN_NS, mean_time(0.9, 3, CORES)
         checks.append(rejects("mean sojourn, load 0.9, d = 2, as d = 3", values, wrong, unit="demands"))
@@ -108,5 +113,8 @@ def tails(by: dict[tuple[float, int], Point], scale: Scale, checks: list[Check])
         quantity = f"sojourn, load {load}, d = {d}"
         new, both = tail_checks(quantity, found, edges, theory, scale, narrow=0.25, slack=0.1 * ORDER_2)
         checks += new
-        lines += [replace(line, name=f"{line.name}, d = {d}") for line in both]
+        grid = np.linspace(edges[0], edges[-1], GRID)
+        smooth = [tail(load, d, float(x) / MEAN_NS, CORES) for x in grid]
+        lines.append(Series(f"theory, d = {d}", True, (grid / 1000).tolist(), smooth))
+        lines += [replace(line, name=f"{line.name}, d = {d}") for line in both if not line.is_theory]
     return [Plot(f"Sojourn, load {load}", "time (us)", "P(sojourn >= time)", lines, is_log_y=True)]

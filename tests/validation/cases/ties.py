@@ -27,6 +27,11 @@ SOURCE = "Chick and Inoue 2001, Management Science 47 (the law of means under co
 # share is uniform, that is true in LEFT + 1 of RESAMPLES + 1 cases on either side.
 LEFT = int(RESAMPLES * (1 - SETTLED_SHARE) + 1e-9)
 ONE_SIDE = (LEFT + 1) / (RESAMPLES + 1)
+# Repetitions that draw 200 resamples each, or run a sweep, are dear: too few for a narrow interval of a share
+# of a few per cent. They are held against a bound that a method which takes ties for differences exceeds.
+PLAIN = 0.23  # of ties that the plain bootstrap takes for a difference, at least, from 3 replicates
+MOST = {"full": 0.2, "quick": 0.6}
+MOST_WINNERS = {"full": 0.06, "quick": 0.35}
 
 
 def trade_off(rng: np.random.Generator, replicates: int, gap: float = 0.0) -> np.ndarray:
@@ -80,7 +85,7 @@ def ties_front(scale: Scale) -> Outcome:
     Either may be the knee. "Settled within noise" is said of a tie as rarely as of a 95 % interval, and the
     probability of being on the front is uniform where it hangs on a tie. Settings that do differ are told.
     """
-    studies = 150 if scale.is_full else 10
+    studies, most = 300 if scale.is_full else 30, MOST[scale.name]
     checks: list[Check] = []
     shares: dict[str, list[float]] = {"called settled": [], "called settled by the plain bootstrap": []}
     counts = (3, 16)
@@ -88,7 +93,9 @@ def ties_front(scale: Scale) -> Outcome:
         rng = np.random.default_rng(seed_of(f"ties front {replicates}"))
         tables = [trade_off(rng, replicates) for _ in range(studies)]
         settled = np.array([is_settled(table, number) for number, table in enumerate(tables)])
-        checks.append(share_is(f"ties called settled, {replicates} replicates", settled, 2 * ONE_SIDE))
+        note = f"stated is {2 * ONE_SIDE:.4g};"
+        quantity = f"ties called settled, {replicates} replicates"
+        checks.append(share_at_most(quantity, settled, most, broken=PLAIN, note=note))
         plain = np.array([plain_share(table, rng) >= SETTLED_SHARE for table in tables])
         shares["called settled"].append(float(settled.mean()))
         shares["called settled by the plain bootstrap"].append(float(plain.mean()))
@@ -97,16 +104,16 @@ def ties_front(scale: Scale) -> Outcome:
             many = [plain_share(trade_off(rng, 3), rng) >= SETTLED_SHARE for _ in range(1000)]
             checks.append(share_at_most(f"not called so: {quantity}", ~np.array(many), 1 - 2 * ONE_SIDE))
     rng = np.random.default_rng(seed_of("ties place"))
-    places = np.array([place_share(rng, 3, number) for number in range(studies)])
+    places = np.array([place_share(rng, 3, number) for number in range(200 if scale.is_full else studies)])
     rare = places * RESAMPLES <= LEFT
-    checks.append(
-        share_is("place on the front hardly probable where it is even, 3 replicates", rare, ONE_SIDE)
-    )
+    quantity = "place on the front hardly probable where it is even, 3 replicates"
+    note = f"stated is {ONE_SIDE:.4g};"
+    checks.append(share_at_most(quantity, rare, most, broken=PLAIN / 2, note=note))
     if scale.is_full:
-        wide = [trade_off(rng, 5, gap=0.5) for _ in range(studies // 3)]
+        wide = [trade_off(rng, 5, gap=0.5) for _ in range(50)]
         missed = np.array([not is_settled(table, number) for number, table in enumerate(wide)])
         checks.append(share_at_most("real knees called a tie, 5 replicates", missed, 0.2))
-    lucky = np.concatenate([chosen_values(rng, 5, 10) for _ in range(10 * studies)])
+    lucky = np.concatenate([chosen_values(rng, 5, 10) for _ in range(5 * studies)])
     covered = hits(mean_intervals(lucky, 5), 0.3)
     quantity = "coverage of the chosen knee's interval, 10 equals, 5 replicates"
     checks.append(share_at_least(quantity, covered, 0.85 if scale.is_full else 0.5))
@@ -134,7 +141,7 @@ def ties_objective(scale: Scale) -> Outcome:
     The one that looks best on one half of the replicates is better on the other half by chance in 2.5 % of
     the studies in which it is not the baseline: whatever their number, and from 4, 8 and 16 replicates.
     """
-    studies = 2000 if scale.is_full else 100
+    studies = 8000 if scale.is_full else 400
     rng = np.random.default_rng(seed_of("ties objective"))
     checks: list[Check] = []
     sizes, series = (2, 10, 72), []
@@ -147,7 +154,7 @@ def ties_objective(scale: Scale) -> Outcome:
             found.append(float(winners.mean()))
             rate = STATED / 2 * (1 - 1 / size)
             quantity = f"false winners of {size} settings, {replicates} replicates"
-            checks.append(share_is(quantity, winners, rate))
+            checks.append(share_is(quantity, winners, rate, scale))
         widths = [tolerance(STATED / 2, studies)] * len(sizes)
         series.append(Series(f"{replicates} replicates", False, sizes, found, widths))
     stated = Series("stated", True, sizes, [STATED / 2 * (1 - 1 / size) for size in sizes])
@@ -185,7 +192,13 @@ def ties_swept(scale: Scale) -> Outcome:
     checks = [
         exact("copies named as twins of the recommended one", len(chosen.twins), 9),
         exact("said in recommended.yaml", float("Tie: 9 other settings gave exactly this" in told), 1.0),
-        share_is("false winners of the real sweep, 8 replicates", happened, STATED / 4),
+        share_at_most(
+            "false winners of the real sweep, 8 replicates",
+            happened,
+            MOST["full"],
+            broken=PLAIN,
+            note=f"stated is {STATED / 4:.4g};",
+        ),
     ]
     return Outcome(checks)
 
@@ -216,8 +229,14 @@ def ties_simulated(scale: Scale) -> Outcome:
     found = choices(gains, 8)
     checks = [
         share_at_most("lanes equal to the bit, though drawn from other numbers", same.ravel(), 0.05),
-        share_is("false winners, 8 replicates", verdicts(found, "better"), STATED / 4),
-        share_is("studies in which the baseline looks best", verdicts(found, "default"), 0.5),
+        share_at_most(
+            "false winners, 8 replicates",
+            verdicts(found, "better"),
+            MOST_WINNERS[scale.name],
+            broken=PLAIN,
+            note=f"stated is {STATED / 4:.4g};",
+        ),
+        share_is("studies in which the baseline looks best", verdicts(found, "default"), 0.5, scale),
     ]
     if scale.is_full:
         better = gains + np.array([[0.0, 0.3 * MEAN_NS]])

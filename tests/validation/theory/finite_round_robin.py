@@ -14,4 +14,4 @@ def root(num_cores: int, load: float) -> float:
     def surplus(s: float) -> float:
         return (1 + (1 - s) / (num_cores * load)) ** -num_cores - s
 
-    return float(brentq(surplus, 0.0, 1 - 1e-9 if load > 1 else 1 - (1 - load) / 10, xtol=1e-15))
+    return float(brentq(surplus, 0.0, 1 - (1 - load) / 10, xtol=1e-15))

@@ -14,6 +14,8 @@ The mean time is sum of s_k / load = 1 / (1 - eta). Push is better where its eta
 
 import math
 
+import numpy as np
+
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -59,3 +61,15 @@ def poll_time(load: float, share: float) -> float:
     success = share * load * ratio
     again = 1 - (1 - ratio) / load
     return math.log((1 - success) / again) / load
+
+
+def failed_probes(load: float, poll: float, utilisation: np.ndarray | float, tick: float = 0.0) -> np.ndarray:
+    """Probes that find nothing, a core and a mean demand, of cores that probe when work ends and each `poll`.
+
+    Exact for any number of cores (ours): each begins a time that ends with the next probe or an arrival,
+    min(poll, exponential of rate load), which has the mean (1 - exp(-load poll)) / load. Idle time, a share
+    1 - utilisation, is made of these. On a clock of ticks an arrival comes in a tick with probability
+    1 - exp(-load tick), and before a probe at the same time: that mean is longer by about load tick / 2.
+    """
+    rate = -math.expm1(-load * tick) / tick if tick > 0 else load
+    return np.asarray(rate * (1 - np.asarray(utilisation)) / -math.expm1(-load * poll))

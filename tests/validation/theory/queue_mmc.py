@@ -1,4 +1,4 @@
-"""M/M/c, first come first served: who waits, and how long (Erlang 1917; Kleinrock 1975, §3.5 and §5.3).
+"""M/M/c, first come first served: who waits, and how long (Erlang 1917; Kleinrock 1975, §3.5 and §5.7).
 
 All times in mean demands.
 """
