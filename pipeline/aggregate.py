@@ -159,7 +159,9 @@ def summarise(run: RunTables) -> pl.DataFrame:
     lanes = sorted_lanes(run, run.metrics)
     means = interval_table(lanes, run.metrics)
     baseline = baseline_points(run)
-    main = [name for name in MAIN_METRICS if name in run.metrics]
+    objective = run.config.get("objective") or {}
+    wanted = dict.fromkeys((*MAIN_METRICS, objective.get("metric"), objective.get("keep")))
+    main = [name for name in wanted if name in run.metrics]
     table = (
         run.points.with_columns(pl.col("point").cast(pl.Int32))
         .join(baseline, on="point", how="left", maintain_order="left")

@@ -17,7 +17,8 @@ def choice_sentence(choice: Choice, objective: Mapping[str, Any], best: str) -> 
     metric = plain_metric(objective["metric"])
     if choice.verdict == "few":
         return f"no estimate of the {metric}: it takes 4 replicates or more, with a value in each"
-    tied = f"; a tie within noise with {choice.tied} other settings" if choice.tied else ""
+    tied = f"; a tie within noise with {choice.tied} other setting" if choice.tied else ""
+    tied += "s" * (choice.tied > 1)
     if choice.gain is None:
         return f"none of {choice.tried} other settings had a better {metric}{tied}"
     kept = "" if choice.kept is None else f"; {plain_metric(objective['keep'])} {change_text(choice.kept)}"

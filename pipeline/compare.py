@@ -5,7 +5,7 @@
 
 Points are rows, whatever their machine, workload or faults; metrics are means over replicates with half a
 95 % interval. A part of a metric's name will do with a *: migrations_*. Lanes that failed are left out of the
-means and counted. `outputs=FOLDER` is where studies lie; `format=csv` prints means, low and high ends.
+means and counted. `outputs.folder=FOLDER` is where studies lie; `format=csv` prints means, low and high ends.
 """
 
 import fnmatch
@@ -29,13 +29,13 @@ WIDTH_MAX = 400
 
 def compare(words: Sequence[str]) -> int:
     """Print the table."""
-    positional, options = split_words(words, {"outputs": "outputs", "format": "table"})
+    positional, options = split_words(words, {"outputs.folder": "outputs", "outputs": "", "format": "table"})
     if not 1 <= len(positional) <= 2 or words[0] in ("-h", "--help"):
         print((__doc__ or "").strip())
         return 0 if words and words[0] in ("-h", "--help") else 2
     if options["format"] not in ("table", "csv"):
         raise UserError(f"format = {options['format']!r}: must be table or csv")
-    run = read_run(run_folder(positional[0], Path(options["outputs"])))
+    run = read_run(run_folder(positional[0], Path(options["outputs"] or options["outputs.folder"])))
     metrics = chosen_metrics(run, positional[1]) if len(positional) > 1 else default_metrics(run)
     summary = summarise(run)
     if options["format"] == "csv":

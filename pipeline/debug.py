@@ -42,15 +42,17 @@ class EnoughError(Exception):
 
 
 class Ticker:
-    """Tells on stderr how far the looks at a lane are, every few seconds."""
+    """Tells on stderr how far the looks at a lane are, every few seconds, and counts them."""
 
     def __init__(self, replicate: int) -> None:
         self.replicate = replicate
+        self.looks = 0
         self.began = self.told = time.monotonic()
         self.first = -1
 
     def __call__(self, _: int, events: int, total: int) -> None:
         now = time.monotonic()
+        self.looks += 1
         if self.first < 0:
             self.first, self.began = events, now
         if now - self.told < PLAIN_PERIOD_S:
@@ -70,10 +72,12 @@ class CheckedSimulate:
 
     settings : when lanes are looked at, and which
     on_break : called with the first break of a lane
+    looks    : at each lane so far, in this process
     """
 
     settings: DebugInvariants
     on_break: OnBreak | None = field(default=None, compare=False)
+    looks: list[int] = field(default_factory=list, compare=False)
 
     def __call__(
         self,
@@ -94,6 +98,7 @@ class CheckedSimulate:
             looks, ticker = looks_of(self.settings), Ticker(lane.replicate)
             found = sim.simulate_checked(*shared, [lane], simulation, faults, looks=looks, on_look=ticker)
             results.append(found)
+            self.looks.append(ticker.looks)
             if found.breaks:
                 breaks[index] = found.breaks[0]
                 if self.on_break is not None:
@@ -139,6 +144,11 @@ def simulate_of(study: Study, point: Point, number: int | None) -> Simulate:
 
 def announce(study: Study, point: Point, settings: DebugInvariants, count: int) -> None:
     """Say on stderr how slow it will be, from the first lane: its events, and looks for a moment."""
+    if settings.replicate is not None and settings.replicate >= study.replicates:
+        raise UserError(
+            f"debug.replicate = {settings.replicate}: must be from 0 to {study.replicates - 1}, as there are "
+            f"{study.replicates} replicates"
+        )
     inputs = build(point.config)
     replicate = settings.replicate or 0
     lane = sim.Lane(inputs.policy, inputs.cost, study.seed, replicate, inputs.binding)
@@ -162,6 +172,26 @@ def announce(study: Study, point: Point, settings: DebugInvariants, count: int) 
     if not seen[2]:  # the first look found a break: there is nothing to wait for
         return
     print(slow_text(settings, seen[2], rate, count), file=sys.stderr, flush=True)
+
+
+def tell_looks(simulate: Simulate) -> None:
+    """Say on stderr that the invariants held, and at how many looks; nothing without debug=invariants.
+
+    Raises
+    ------
+    UserError if nothing was looked at: that every invariant held would say nothing
+    """
+    if not isinstance(simulate, CheckedSimulate):
+        return
+    if not sum(simulate.looks):
+        raise UserError(
+            f"debug.from_event = {simulate.settings.from_event:,} is behind the last event: "
+            "nothing was looked at.",
+            "Choose an earlier one, or leave it out.",
+        )
+    lanes = f"{len(simulate.looks)} lane{'s' * (len(simulate.looks) != 1)}"
+    held = f"{len(sim.INVARIANTS)} invariants held at {sum(simulate.looks):,} looks in {lanes}"
+    print(f"debug=invariants: {held}.", file=sys.stderr)
 
 
 def slow_text(settings: DebugInvariants, total: int, rate: float, count: int) -> str:
@@ -197,6 +227,8 @@ def tell_breaks(study: Study, failed: Sequence[Mapping[str, Any]]) -> int:
         event = int(lane["error"].partition("after event ")[2].partition(",")[0])
         again = command_again(study, lane["point"], lane["replicate"], event)
         print(f"Broken: {where}: {lane['error']}\n  again: {again}", file=sys.stderr)
+    if isinstance(study.config.debug, DebugInvariants) and not broken:
+        print("debug=invariants: no invariant broke.", file=sys.stderr)
     if len(broken) > FAILURES_SHOWN:
         print(f"{len(broken) - FAILURES_SHOWN} more lanes broke, as failures.json says.", file=sys.stderr)
     return len(broken)

@@ -191,7 +191,9 @@ class StudyJob:
             done = int(self.store.done.sum())
             raise InterruptedStudyError(
                 f"Interrupted: {done} of {self.plan.lane_count} lanes are stored in {self.folder}.",
-                "The same command goes on from there.",
+                "The same command goes on from there."
+                if self.plan.study.config.resume
+                else "The same command begins again, as resume=false.",
             ) from None
         self.progress.stop()
 

@@ -21,7 +21,7 @@ from scipy import stats
 import sim
 from pipeline.build import build
 from pipeline.compose import Command, complete_shell, read_command, with_hydra
-from pipeline.debug import simulate_of
+from pipeline.debug import simulate_of, tell_looks
 from pipeline.decisions import Decisions, decisions_json, log_decisions, print_decisions, take_wish
 from pipeline.entry import run_main
 from pipeline.errors import ConfigError
@@ -51,7 +51,9 @@ def simulate(words: Sequence[str]) -> int:
     point = single_point(study) if number is None else numbered_point(study, number)
     if study.config.output == "table":
         print(f"Simulating {label_text(point)}, {study.replicates} replicates.", file=sys.stderr)
-    result = run_point(study, point, simulate_of(study, point, number))
+    simulator = simulate_of(study, point, number)
+    result = run_point(study, point, simulator)
+    tell_looks(simulator)
     answer = answer_of(study, point, result)
     why = log_decisions(study, point, wish) if wish is not None else None
     show(study, answer, why)
@@ -168,17 +170,18 @@ def label_text(point: Point) -> str:
 def print_table(answer: Mapping[str, Any]) -> None:
     """The metrics as a table on stdout."""
     labels = ", ".join(f"{name} {value}" for name, value in answer["labels"].items())
-    table = Table(box=None, padding=(0, 2), header_style="dim")
+    table = Table(box=None, padding=(0, 1), header_style="dim")
     table.add_column("metric", no_wrap=True, min_width=max(map(len, answer["metrics"])))
     for heading in ("mean", "low", "high"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("unit", style="dim")
     for name, metric in answer["metrics"].items():
         numbers = [number_text(metric[key]) for key in ("mean", "low", "high")]
         table.add_row(name, *numbers, "" if metric["unit"] == "1" else metric["unit"])
+    # A number is never cut: where the terminal is too narrow, its lines are too long.
     console = Console()
     console.print(labels, style="bold")
-    console.print(table)
+    Console(width=max(console.width, console.measure(table).maximum)).print(table)
     if answer["problems"]:
         console.print(f"{len(answer['problems'])} of {answer['replicates']} lanes left out:")
         for text in dict.fromkeys(answer["problems"]):

@@ -6,22 +6,35 @@ the exit code is 1; it is 2 for one whose text does not stand in its file exactl
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from pipeline.entry import run_main
+from pipeline.errors import UserError
 from tests.mutation.run import NotApplicableError, Verdict, mutated, verdict_of
 from tests.mutation.table import MUTATIONS, Mutation
 
 
 def chosen(words: list[str] | None) -> list[Mutation]:
-    """Those whose number is one of the words, or whose part or name contains one."""
-    every = list(enumerate(MUTATIONS, 1))
-    if words is None:
-        return [mutation for _, mutation in every]
-    return [
+    """Those whose number is one of the words, or whose part or name contains one.
+
+    Raises
+    ------
+    UserError if there is none
+    """
+    found = [
         mutation
-        for number, mutation in every
-        if any(word == str(number) or word.lower() in f"{mutation.part}: {mutation.name}" for word in words)
+        for number, mutation in enumerate(MUTATIONS, 1)
+        if words is None
+        or any(
+            word == str(number) or word.lower() in f"{mutation.part}: {mutation.name}".lower()
+            for word in words
+        )
     ]
+    if not found:
+        raise UserError("No mutation has such a name; see --list.")
+    return found
 
 
 def row(number: int, verdict: Verdict) -> str:
@@ -31,7 +44,7 @@ def row(number: int, verdict: Verdict) -> str:
     return f"{number:>3}  {name:<28} {verdict.seconds:>6.1f} s  {verdict.killer[:110] or 'SURVIVED'}"
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Read the command line, run, and print the table."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.mutation",
@@ -39,23 +52,23 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", nargs="+", help="numbers, or parts of names")
-    parser.add_argument("--processes", type=int, default=1, choices=(1, 2))
+    parser.add_argument("--processes", type=int, default=1, choices=(1, 2), help="at a time (default: 1)")
     parser.add_argument("--list", action="store_true", help="what there is, without running it")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     mutations = chosen(given.only)
     numbers = {id(mutation): number for number, mutation in enumerate(MUTATIONS, 1)}
     try:
         for mutation in mutations:
             mutated(mutation)
     except NotApplicableError as error:
-        print(error)
-        return 2
+        raise UserError(str(error)) from None
     if given.list:
         for mutation in mutations:
             print(
                 f"{numbers[id(mutation)]:>3}  {mutation.part}: {mutation.name} "
                 f"({mutation.file}): {mutation.breaks}"
             )
+        sys.stdout.flush()  # here, where a reader that has gone (`| head`) is met without a traceback
         return 0
     survived, seconds = 0, 0.0
     with ThreadPoolExecutor(given.processes) as pool:
@@ -68,4 +81,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_main(main))

@@ -1,10 +1,14 @@
 """The table of mutations can be applied, and two are seen to be killed; all are, in the validation suite."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
-from tests.mutation.run import NotApplicableError, judge, mutated, verdict_of
+from pipeline.entry import EXIT_BROKEN_PIPE, run_main
+from tests.mutation.__main__ import chosen, main
+from tests.mutation.run import ROOT, NotApplicableError, judge, mutated, verdict_of
 from tests.mutation.table import MUTATIONS, Mutation
 
 PARTS = {
@@ -44,3 +48,23 @@ def test_a_mutation_is_killed(part: str, name: str) -> None:
 
 def test_the_same_tests_pass_without_a_mutation() -> None:
     assert judge(None, ["--seeds", "0", "1", "2", "--only"])[0] == ""
+
+
+def test_a_name_is_found_in_any_case() -> None:
+    assert chosen(["BEAM: COUNTED"]) == chosen(["beam: counted"]) == [named("BEAM", "counted")]
+    assert chosen(["1"]) == [MUTATIONS[0]]
+    assert chosen(None) == list(MUTATIONS)
+
+
+def test_a_name_that_is_not_there_is_told(capsys: pytest.CaptureFixture) -> None:
+    assert run_main(main, ["--only", "no such mutation"]) == 2
+    assert "No mutation has such a name; see --list." in capsys.readouterr().err
+
+
+def test_a_list_goes_to_a_reader_that_stops() -> None:
+    command = [sys.executable, "-m", "tests.mutation", "--list"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        told = process.stderr.read()
+    assert told == b""
+    assert process.returncode == EXIT_BROKEN_PIPE

@@ -4,19 +4,23 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 import sim
 from pipeline.compose import read_command, with_hydra
+from pipeline.entry import run_main
+from pipeline.errors import UserError
 from pipeline.simulate import run_point, single_point
 from pipeline.study import make_study
 from tests.oracle.mistakes import let_thieves_take_the_second
+from tests.reference import hunt as command
 from tests.reference import stealing
 from tests.reference.compare import lane_of
 from tests.reference.hunt import Search, hunt, kind_of, main, report_of
 from tests.reference.scenarios import Scenario, random_scenario
 from tests.reference.shrink import ATTEMPTS_MAX, shrink
 from tests.reference.shrink_machine import on_cores
-from tests.reference.yaml_file import given, read_yaml, write_yaml
+from tests.reference.yaml_file import FILE_BYTES_MAX, FILE_HINT, given, read_yaml, write_yaml
 
 SEEDS = range(200, 260)
 
@@ -155,3 +159,98 @@ def test_the_pipeline_takes_the_same_file(tmp_path: Path) -> None:
     assert theirs.columns["status"].size == 3
     for name, column in ours.columns.items():
         assert column[0].tobytes() == theirs.columns[name][2].tobytes(), name
+
+
+BAD_FILES = {
+    "empty": (b"", "it has 0 bytes"),
+    "broken": (b"seed: 1\na: [1, 2", "it is not YAML in line 2"),
+    "control character": (b"seed: \x01", "it is not YAML"),
+    "list": (b"- 1\n- 2\n", "there are no keys with values"),
+    "word": (b"hello", "there are no keys with values"),
+    "binary": (bytes(range(256)), "it is not text"),
+    "deep": (b"[" * 20_000, "it is nested too deeply"),
+    "foreign": (b"name: x\nworkload: {}\nseed: 1\n", "there is no replicates, no topology"),
+    "huge": (b" " * (FILE_BYTES_MAX + 1), "1 to 5000000 are taken"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_file_that_is_no_scenario_is_told(name: str, tmp_path: Path, capsys) -> None:
+    data, told = BAD_FILES[name]
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(data)
+    assert_refused(path, told, capsys)
+
+
+def test_a_file_that_is_not_there_and_a_folder_are_told(tmp_path: Path, capsys) -> None:
+    assert_refused(tmp_path / "none.yaml", "No such file", capsys)
+    assert_refused(tmp_path, "it is not a file", capsys)
+
+
+def assert_refused(path: Path, told: str, capsys: pytest.CaptureFixture) -> None:
+    """Assert that the command tells what is wrong, where, and what to do."""
+    assert run_main(main, ["--file", str(path)]) == 2
+    shown = capsys.readouterr().err
+    assert str(path) in shown
+    assert told in shown
+    assert FILE_HINT in shown
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("seed", "hello", "seed = 'hello': must be a whole number"),
+        ("seed", -1, "seed = -1: must be a whole number"),
+        ("replicates", 0, "replicates = 0: must be a whole number"),
+        ("replicates", True, "replicates = true: must be a whole number"),
+        ("seeed", 1, "did you mean seed?"),
+        ("policy", "hello", "policy = 'hello'"),
+        ("topology", None, "topology"),
+        ("topology", "hello", "topology"),
+        ("workload", [1], "workload"),
+        ("workload", {}, "workload.kind"),
+        ("workload", {"kind": "replay"}, "workload.trace: must have the keys name, window_ns"),
+    ],
+)
+def test_a_wrong_value_is_told(key: str, value: object, told: str, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "wrong.yaml"
+    data = yaml.safe_load(write_yaml(random_scenario(0)))
+    path.write_text(yaml.safe_dump({**data, key: value}), encoding="utf-8")
+    assert_refused(path, told, capsys)
+
+
+@pytest.mark.parametrize(
+    "row", [1, [0, "RUN"], [0, "JUMP", 1, -1], [0, "RUN", "x", -1], [0, "RUN", 2**70, -1]]
+)
+def test_a_wrong_row_of_a_trace_is_told(row: object) -> None:
+    data = yaml.safe_load(write_yaml(random_scenario(0, replay=True)))
+    data["workload"]["trace"]["rows"][0] = row
+    with pytest.raises(UserError, match=r"workload.trace.rows: each must be \[process, operation"):
+        read_yaml(yaml.safe_dump(data))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--count", "0"], "--count: 0: must be a whole number, 1 to 1000000"),
+        (["--count", "many"], "--count: many: must be a whole number, 1 to 1000000"),
+        (["--processes", "0"], "--processes: 0: must be a whole number, 1 to 256"),
+        (["--from", "-1"], "--from: -1: must be a whole number, 0 or more"),
+        (["--attempts", "-1"], "--attempts: -1: must be a whole number, 0 or more"),
+    ],
+)
+def test_a_number_out_of_range_is_told(words: list[str], told: str, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert told in capsys.readouterr().err
+
+
+def test_an_interrupted_hunt_tells_what_was_done(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def compare(task):
+        if task[0] == 12:
+            raise KeyboardInterrupt
+        return task[0], None
+
+    monkeypatch.setattr(command, "examine", compare)
+    assert run_main(main, ["--from", "10", "--count", "5"]) == 130
+    assert "stopped: 2 of 5 were compared; differing seeds: []" in capsys.readouterr().out

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 import sim
+from pipeline.entry import run_main
+from pipeline.errors import UserError
 from pipeline.files import write_atomic
 from tests.validation.case import FULL, QUICK, Case, Scale
 from tests.validation.markdown import markdown
@@ -21,9 +23,10 @@ from tests.validation.run import Finding, run_cases
 from tests.validation.tables import case_table, check_table, overall
 
 OUTPUT = Path("outputs/validation")
+PROCESSES_MAX = 256
 
 
-def arguments(words: Sequence[str] | None) -> argparse.Namespace:
+def arguments(words: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.validation",
@@ -35,7 +38,10 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the report")
     parser.add_argument("--markdown", type=Path, help="write the page for the documentation, too")
     parser.add_argument("--list", action="store_true", help="name the cases and do nothing")
-    return parser.parse_args(words)
+    given = parser.parse_args(words)
+    if not 1 <= given.processes <= PROCESSES_MAX:
+        parser.error(f"--processes {given.processes}: must be from 1 to {PROCESSES_MAX}")
+    return given
 
 
 def chosen_cases(given: argparse.Namespace) -> list[Case]:
@@ -89,16 +95,44 @@ def summary(findings: Sequence[Finding]) -> Table:
     return table
 
 
+def check_places(given: argparse.Namespace) -> None:
+    """Make the folder of the report before anything runs.
+
+    Raises
+    ------
+    UserError if it or the page for the documentation cannot be written
+    """
+    try:
+        given.output.mkdir(parents=True, exist_ok=True)
+        write_atomic(given.output / ".probe", b"")
+        (given.output / ".probe").unlink()
+    except (OSError, UserError) as error:
+        raise UserError(
+            f"--output {given.output}: cannot be written: {error}", "choose another folder"
+        ) from None
+    page_folder = given.markdown.parent if given.markdown is not None else given.output
+    if not page_folder.is_dir() or (given.markdown is not None and given.markdown.is_dir()):
+        raise UserError(f"--markdown {given.markdown}: must be a file in a folder that exists")
+
+
 def main(words: Sequence[str] | None = None) -> int:
+    """Entry point of `python -m tests.validation`."""
+    return run_main(validate, words)
+
+
+def validate(words: Sequence[str]) -> int:
     """Run; the exit code is 0 if every check holds, 1 if not, 2 if no case has such a name."""
     given = arguments(words)
     cases = chosen_cases(given)
     console = Console()
     if given.list or not cases:
         console.print(
-            "\n".join(case.name for case in cases) or "No case has such a name; see --list.", markup=False
+            "\n".join(f"{case.family}: {case.name}" for case in cases)
+            or "No case has such a name; see --list.",
+            markup=False,
         )
         return 0 if cases else 2
+    check_places(given)
     scale = QUICK if given.quick else FULL
     console.print(f"Compiling the simulator, then {len(cases)} cases, {given.processes} at a time ...")
     began = time.perf_counter()

@@ -1,6 +1,7 @@
 """Run cases on some processes; what is found depends neither on their number nor on the order of ends."""
 
 import os
+import signal
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -53,8 +54,14 @@ def run_cases(cases: Sequence[Case], scale: Scale, processes: int) -> Iterator[F
     # A child of a case (a compiler, a sweep) is not to take the threads of the other processes.
     for name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    # An interrupt ends the case that a process is at, too.
+    with ProcessPoolExecutor(processes, context, signal.signal, (signal.SIGINT, signal.SIG_DFL)) as pool:
         ordered = sorted(cases, key=lambda case: case.is_quick)
         tasks = {pool.submit(run_case, case.name, scale): case for case in ordered}
-        for task in as_completed(tasks):
-            yield finding_of(tasks[task], task)
+        try:
+            for task in as_completed(tasks):
+                yield finding_of(tasks[task], task)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -97,9 +97,30 @@ def test_a_case_that_breaks_off_fails_alone(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_command_lists_and_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list", "--only", "m/m/1"]) == 0
-    assert "M/M/1" in capsys.readouterr().out.splitlines()
+    assert "queues: M/M/1" in capsys.readouterr().out.splitlines()
     assert main(["--only", "no such case"]) == 2
     assert "No case has such a name" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", ["0", "-3", "x", "100000"])
+def test_a_number_of_processes_that_cannot_be_is_refused(number: str, capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--processes", number])
+    assert stop.value.code == 2
+    assert number in capsys.readouterr().err
+
+
+def test_places_that_cannot_be_written_are_refused_before_anything_runs(tmp_path, capsys) -> None:
+    (tmp_path / "file").write_text("")
+    for words in (
+        ["--output", str(tmp_path / "file")],
+        ["--output", str(tmp_path / "out"), "--markdown", str(tmp_path)],
+        ["--output", str(tmp_path / "out"), "--markdown", str(tmp_path / "none" / "page.md")],
+    ):
+        assert main(["--only", "M/M/1", *words]) == 2
+        told = capsys.readouterr()
+        assert words[-1] in told.err
+        assert "Compiling" not in told.out
 
 
 @pytest.mark.slow

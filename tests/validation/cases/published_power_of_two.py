@@ -19,7 +19,7 @@ SPAN_NS = 12_800_000
 WARMUP_NS = 7_500_000  # 20 relaxation times of d = 1 at load 0.7, each 37.5 mean demands; d = 2 needs fewer
 GRID = 60
 ORDER_2 = 10 / CORES**2
-RANKED = "d = 1 is warmed up for 2 relaxation times only, and still below its theory"
+RANKED = "d = 1 is warmed up for 2 relaxation times only: the mean it is expected to have is below theory"
 
 
 @case(NAME, "published", SOURCE)
@@ -30,8 +30,8 @@ def power_of_two(scale: Scale) -> Outcome:
     better than 2 (Mitzenmacher 2001, abstract); the share of cores with at least k requests falls from load^k
     to load^(2^k - 1). Theory here has the 1/N term of 64 cores, and a slack of 10/N^2 demands beyond it.
     d = 1 (the baseline) is M/M/1 on each core. Its relaxation time at load 0.9 is 380 mean demands, the
-    warm-up two of these: there it serves rankings only, and is below its theory, so that they are harder to
-    hold.
+    warm-up two of these: there it serves rankings only, and starts below its theory, which makes them harder
+    to hold.
     """
     span = WARMUP_NS + int((SPAN_NS - WARMUP_NS) * scale.size)
     loads = LOADS if scale.is_full else LOADS[:2]

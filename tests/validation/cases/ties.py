@@ -29,7 +29,7 @@ LEFT = int(RESAMPLES * (1 - SETTLED_SHARE) + 1e-9)
 ONE_SIDE = (LEFT + 1) / (RESAMPLES + 1)
 # Repetitions that draw 200 resamples each, or run a sweep, are dear: too few for a narrow interval of a share
 # of a few per cent. They are held against a bound that a method which takes ties for differences exceeds.
-PLAIN = 0.23  # of ties that the plain bootstrap takes for a difference, at least, from 3 replicates
+PLAIN = 0.23  # of ties taken for a difference by a wrong method; the plain bootstrap does worse, see below
 MOST = {"full": 0.2, "quick": 0.6}
 MOST_WINNERS = {"full": 0.06, "quick": 0.35}
 
