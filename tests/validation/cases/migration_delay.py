@@ -54,7 +54,7 @@ def length(scale: Scale, customers_count: float, load: float) -> sim.Simulation:
     """Time for so many customers.
 
     The tenth of it that warms up is more than 20 relaxation times: that of one core at load 0.7 is 38 mean
-    services, of a pair whose thefts cost nothing 31, and a thief that is held up adds to it, here less than
+    services, of a pair whose steals cost nothing 31, and a thief that is held up adds to it, here less than
     as much again: 100 000 customers are 71 000 mean services.
     """
     return horizon(scale.length(customers_count), 2 * load * RATE)
@@ -69,7 +69,7 @@ def compare(
         ("sojourn", "mean sojourn time", r["sojourn_mean_ns"], MEAN_NS, "ns", 0.04),
         ("waiting", "mean waiting time", r["waiting_mean_ns"], MEAN_NS, "ns", 0.06),
         ("utilisation", "utilisation", r["utilisation"], 1, "", 0.02),
-        ("thefts", "migrations a second", r["migration_rate_per_s"], RATE, "1/s", 0.03),
+        ("steals", "migrations a second", r["migration_rate_per_s"], RATE, "1/s", 0.03),
     )
     return [
         interval(
@@ -82,7 +82,7 @@ def compare(
 
 def means(pair: Pair) -> dict[str, float]:
     """What the chain says, by name."""
-    return {name: getattr(pair, name) for name in ("sojourn", "waiting", "utilisation", "thefts")}
+    return {name: getattr(pair, name) for name in ("sojourn", "waiting", "utilisation", "steals")}
 
 
 def worth(
@@ -213,7 +213,7 @@ def held_up(scale: Scale) -> Outcome:
     """Poisson arrivals at two cores, load 0.5; an idle core steals the head of the other's queue, always.
 
     Flat costs: the thief pays a fixed delay of 0.25 to 3 mean services before it runs a stolen process, in
-    which it is busy and its own queue grows, and can be robbed. The chain on (processes, phase of the
+    which it is busy and its own queue grows, and can be stolen from. The chain on (processes, phase of the
     delay) of both cores is extrapolated to a fixed delay from delays of 2, 4 and 8 phases, above a delay of
     1 of 4, 8 and 16 (1, 2 and 4 in the quick suite). Known: means, migration rate, the share of busy time
     that migrations take, and the delay above which stealing hurts.
@@ -229,8 +229,8 @@ def held_up(scale: Scale) -> Outcome:
         cost = replace(FREE, context_switch_cycles=round(3 * delay * MEAN_NS))  # at 3000 MHz
         r = replicates(pair_of_cores(), workload, thief(), simulation, scale, seed, cost)
         checks += compare(scale, r, theory, slack, at)
-        share = theory["thefts"] * delay / 2 / theory["utilisation"]
-        blur = (slack["thefts"] * delay / 2 + slack["utilisation"] * share) / theory["utilisation"]
+        share = theory["steals"] * delay / 2 / theory["utilisation"]
+        blur = (slack["steals"] * delay / 2 + slack["utilisation"] * share) / theory["utilisation"]
         checks.append(
             interval(f"migration overhead share, {at}", r["migration_overhead_share"], share, scale, unit="",
                      narrow=0.03, slack=blur, note="slack: numerical error of the chain")

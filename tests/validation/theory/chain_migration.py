@@ -65,7 +65,7 @@ class Pair:
     most: int = 60
 
     def moves(self, state: State) -> Iterator[tuple[float, State, bool]]:
-        """Rate, next state, and whether it is a theft."""
+        """Rate, next state, and whether it is a steal."""
         for mine, phase, other, phase_there in (state, state[2:] + state[:2]):
             if mine + other < self.most:
                 yield self.arrival, *self.come(mine, phase, other, phase_there)
@@ -111,9 +111,9 @@ class Pair:
         return self.sojourn - self.utilisation / self.arrival
 
     @property
-    def thefts(self) -> float:
+    def steals(self) -> float:
         """Customers stolen a unit of time."""
-        return sum(p * rate for s, p in self.known.items() for rate, _, theft in self.moves(s) if theft)
+        return sum(p * rate for s, p in self.known.items() for rate, _, stolen in self.moves(s) if stolen)
 
 
 def ordered(state: State) -> State:

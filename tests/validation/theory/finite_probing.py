@@ -12,7 +12,7 @@ from functools import cache
 from tests.validation.theory.finite_chain import Chain, Moves, State, solve, sorted_state
 
 VICTIM = 2
-"""Least processes of a core that is robbed: one runs, one waits."""
+"""Least processes of a core that is stolen from: one runs, one waits."""
 
 
 def replaced(state: State, core: int, now: int) -> State:
@@ -26,10 +26,10 @@ def probe(state: State, thief: int, rate: float, left: int) -> list[tuple[State,
     victims = [core for core in range(num_cores) if core != thief and state[core] >= VICTIM]
     found = []
     for victim in victims:
-        robbed = list(state)
-        robbed[victim] -= 1
-        robbed[thief] = 1
-        found.append((sorted_state(robbed), rate / num_cores))
+        after = list(state)
+        after[victim] -= 1
+        after[thief] = 1
+        found.append((sorted_state(after), rate / num_cores))
     return [*found, (replaced(state, thief, left), rate * (1 - len(victims) / num_cores))]
 
 
