@@ -17,12 +17,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from pipeline.entry import run_main
+from pipeline.errors import UserError
 from sim import SpecError
 from tests.reference.compare import difference
 from tests.reference.features import PARTS
 from tests.reference.scenarios import Scenario, random_scenario
 from tests.reference.shrink import ATTEMPTS_MAX, shrink
-from tests.reference.yaml_file import read_file, write_yaml
+from tests.reference.yaml_file import FILE_HINT, read_file, write_yaml
 
 REPORTS_MAX = 5
 PROGRESS_S = 2.0
@@ -127,13 +128,13 @@ def run_file(path: Path) -> int:
 
     Raises
     ------
-    UserError, SpecError for a file that holds no scenario
+    UserError for a file that holds no scenario
     """
     scenario = read_file(path)
     try:
         report = difference(scenario)
-    except SpecError:
-        raise
+    except SpecError as error:
+        raise UserError(f"{path}: {error}", FILE_HINT) from None
     except Exception:
         report = traceback.format_exc()
     print(report or f"{path}: kernel and twin agree")

@@ -27,7 +27,7 @@ def chain(num_cores: int, load: float, threshold: int) -> Chain:
 
 @case(NAME, "stealing", "Mitzenmacher 1998, Analyses of load stealing models (the rule); solved as a chain")
 def few_cores(scale: Scale) -> Outcome:
-    """2 and 3 cores, random placement; a core that empties draws one core and steals from it if it holds enough.
+    """2 and 3 cores, random placement; a core that empties draws one, and steals from it if it holds enough.
 
     Enough is a threshold of 2, 3 or 4 processes, the running one among them; the thief may draw itself and
     then gets nothing. One attempt, no polling, no waking of idle cores. The numbers of processes are a Markov
