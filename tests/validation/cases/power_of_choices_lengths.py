@@ -36,7 +36,9 @@ def distributions(scale: Scale) -> Outcome:
     checks: list[Check] = []
     plots = []
     for load in loads:
-        found, figure = length_checks(growth(load, CHOICES), NUM_CORES, COUNTS, scale.length(30_000), scale)
+        found, figure = length_checks(
+            growth(NAME, load, CHOICES), NUM_CORES, COUNTS, scale.length(30_000), scale
+        )
         more, other = sojourns(load, scale)
         checks += [*found, *more]
         plots += [figure, other]
@@ -45,7 +47,7 @@ def distributions(scale: Scale) -> Outcome:
 
 def sojourns(load: float, scale: Scale) -> tuple[list[Check], Plot]:
     """The sojourn's tail."""
-    rule = growth(load, CHOICES)
+    rule = growth(NAME, load, CHOICES)
     farm = rule.farm(NUM_CORES, scale.length(60_000))
     edges = edges_near([share * DEMAND_NS for share in (0.1, 0.5, 1, 2, 4, 7)])
     values = [partial(longer_than, time=edge / DEMAND_NS) for edge in edges]
