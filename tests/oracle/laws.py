@@ -169,6 +169,7 @@ class Energy:
         places = initial_map(binding, scenario.topology, self.machine)
         self.place = [hw for hw, _ in places]
         self.is_busy = [False] * len(places)
+        self.counted_from_ns = 0
         cores = self.machine.num_cores
         self.is_on, self.is_draining, self.total = [True] * cores, [False] * cores, np.zeros(cores, object)
 
@@ -186,8 +187,8 @@ class Energy:
         return power.performance_idle_mw if is_fast else power.efficiency_idle_mw
 
     def pass_time(self, start_ns: int, end_ns: int) -> None:
-        """Let time pass; what is before the end of the warm-up does not count."""
-        elapsed_ns = max(0, end_ns - max(start_ns, self.scenario.simulation.warmup_ns))
+        """Let time pass; what is before counting began does not count."""
+        elapsed_ns = max(0, end_ns - max(start_ns, self.counted_from_ns))
         for h in range(len(self.total)):
             self.total[h] += self.power_mw(h) * elapsed_ns
 
@@ -218,7 +219,12 @@ class Energy:
                 self.is_on[h] = self.is_draining[h] = busy
 
     def of_log(self, log, end_ns: int) -> list[int]:
-        """Give the energy in pJ from the warm-up to the end."""
+        """Give the energy in pJ from the warm-up to the end.
+
+        Counters begin anew when the warm-up ends: those of a lane that ends before that began at time 0.
+        """
+        warmup_ns = self.scenario.simulation.warmup_ns
+        self.counted_from_ns = warmup_ns if end_ns >= warmup_ns else 0
         before_ns = 0
         for time_ns, code, core, _, a, _ in log:
             self.pass_time(before_ns, time_ns)
