@@ -32,7 +32,7 @@ test: $(STAMP) ## run the tests; ARGS="tests/unit -k mask" chooses some
 	@$(PY) -c 'import sim; sim.compile_kernels()'
 	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
-validate: $(STAMP) ## hold the simulator against theory (some 15 minutes), with a report; ARGS="--quick"
+validate: $(STAMP) ## hold the simulator against theory (some ten minutes), with a report; ARGS="--quick"
 	@$(PY) -m tests.validation $(ARGS)
 
 bench: $(STAMP) ## time the simulator against plain C, where there is a compiler

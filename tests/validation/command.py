@@ -56,9 +56,8 @@ def show_progress(console: Console, done: int, total: int, finding: Finding) -> 
     hold = sum(check.is_ok for check in finding.outcome.checks)
     found = f"{hold} of {len(finding.outcome.checks)} checks hold"
     mark, told = ("ok  ", found) if finding.is_ok else ("FAIL", finding.error or found)
-    console.print(
-        f"{done:3}/{total} {mark} {finding.case.name}: {told} ({finding.seconds:.1f} s)", markup=False
-    )
+    line = f"{done:3}/{total} {mark} {finding.case.name}: {told} ({finding.seconds:.1f} s)"
+    console.print(line, markup=False, soft_wrap=True)
     for check in finding.outcome.checks:
         if not check.is_ok:
             value = f"simulated {check.simulated:.6g} +- {check.half_width:.2g}, theory {check.theory:.6g}"

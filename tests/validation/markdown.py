@@ -9,7 +9,7 @@ from tests.validation.tables import case_table, overall
 
 HEAD = """# What was checked against theory, and how it came out
 
-`make validate` runs this suite (some 15 minutes on two cores) and writes `outputs/validation/report.html`,
+`make validate` runs this suite (six to ten minutes on two cores) and writes `outputs/validation/report.html`,
 with a plot of theory against simulation for each model; this page is made by
 `make validate ARGS="--markdown sim/VALIDATION.md"`.
 """
