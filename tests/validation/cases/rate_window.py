@@ -20,6 +20,7 @@ from tests.validation.judge import half_width, interval, rejects
 from tests.validation.registry import case, seed_of
 from tests.validation.simulation import replicates
 from tests.validation.theory import limit_windows
+from tests.validation.theory.queue_mmc import erlang_b
 
 REQUESTS = 22_000
 # places N -> offered loads: requests in the time of a window
@@ -91,14 +92,14 @@ def windows(scale: Scale) -> Outcome:
                 seed_of(f"rate window {at}"),
             )
             denied = share(r, "system_limit")
-            theory = limit_windows.erlang_b(places, offered)
+            theory = erlang_b(places, offered)
             found.add(f"denied share, system, {at}", denied, theory)
             if places == 5:
-                wrong = limit_windows.erlang_b(places + 1, offered)
+                wrong = erlang_b(places + 1, offered)
                 found.checks.append(rejects(f"denied share, system, {at}", denied, wrong, unit=""))
         x = tuple(each / places for each in offers)
         grid = np.linspace(0.1, 3, 60)
-        line = [limit_windows.erlang_b(places, places * y) for y in grid]
+        line = [erlang_b(places, places * y) for y in grid]
         series += [
             Series(f"theory, {places} in a window", True, grid.tolist(), line),
             found.series(f"simulated, {places}", x),
@@ -131,7 +132,7 @@ def of_cores(found: Findings) -> Plot:
             if (
                 num_cores == 3
             ):  # as if a migration asked each of its cores apart, each with what it is offered
-                apart = 1 - (1 - limit_windows.erlang_b(places, 2 * offered)) ** 2
+                apart = 1 - (1 - erlang_b(places, 2 * offered)) ** 2
                 found.checks.append(rejects(f"denied share, core, {at}, cores apart", denied, apart, unit=""))
         grid = np.linspace(0.1, 2, 30)
         series += [
@@ -163,10 +164,10 @@ def of_a_process(found: Findings) -> Plot:
                 found.scale,
                 seed_of(f"process window {at}"),
             )
-            theory = limit_windows.erlang_b(places, offered)
+            theory = erlang_b(places, offered)
             found.add(f"denied share, process, {at}", share(r, "process_limit"), theory)
         grid = np.linspace(0.1, 3, 60)
-        line = [limit_windows.erlang_b(places, places * y) for y in grid]
+        line = [erlang_b(places, places * y) for y in grid]
         series += [
             Series(f"theory, {places} in a window", True, grid.tolist(), line),
             found.series(f"simulated, {places}", tuple(each / places for each in offers)),

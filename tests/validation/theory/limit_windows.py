@@ -14,14 +14,6 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 
-def erlang_b(places: int, offered: float) -> float:
-    """Blocking of M/G/N/N with `offered` = request rate x holding time."""
-    blocked = 1.0
-    for n in range(1, places + 1):
-        blocked = offered * blocked / (n + offered * blocked)
-    return blocked
-
-
 def held(pairs: list[tuple[int, int]], free: list[int]) -> Iterator[list[int]]:
     """Every way to hold places, as a number for each pair of cores with `free` places left."""
     if not pairs:

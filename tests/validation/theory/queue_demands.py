@@ -27,11 +27,12 @@ class Law(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Atoms:
-    """Equally likely values; one value is a deterministic demand."""
+class Moments:
+    """The first three moments of a law that can give any of them."""
 
-    values: tuple[float, ...]
+    def moment(self, n: int) -> float:
+        """E S^n."""
+        raise NotImplementedError
 
     @property
     def mean(self) -> float:
@@ -47,6 +48,13 @@ class Atoms:
     def third(self) -> float:
         """E S^3."""
         return self.moment(3)
+
+
+@dataclass(frozen=True)
+class Atoms(Moments):
+    """Equally likely values; one value is a deterministic demand."""
+
+    values: tuple[float, ...]
 
     def moment(self, n: int) -> float:
         """E S^n; -1 is the mean of the inverse."""
@@ -66,26 +74,11 @@ class Atoms:
 
 
 @dataclass(frozen=True)
-class Phases:
+class Phases(Moments):
     """A mixture of exponentials: of mean means[i] with probability shares[i]."""
 
     shares: tuple[float, ...]
     means: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """E S."""
-        return self.moment(1)
-
-    @property
-    def second(self) -> float:
-        """E S^2."""
-        return self.moment(2)
-
-    @property
-    def third(self) -> float:
-        """E S^3."""
-        return self.moment(3)
 
     def moment(self, n: int) -> float:
         """E S^n."""
@@ -107,27 +100,12 @@ def hyperexponential(mean: float, cv: float) -> Phases:
 
 
 @dataclass(frozen=True)
-class BoundedPareto:
+class BoundedPareto(Moments):
     """Density proportional to x^(-shape - 1) between low and high; shape is none of 1, 2 and 3."""
 
     low: float
     high: float
     shape: float
-
-    @property
-    def mean(self) -> float:
-        """E S."""
-        return self.moment(1)
-
-    @property
-    def second(self) -> float:
-        """E S^2."""
-        return self.moment(2)
-
-    @property
-    def third(self) -> float:
-        """E S^3."""
-        return self.moment(3)
 
     @property
     def scale(self) -> float:

@@ -7,7 +7,7 @@ import math
 
 
 def erlang_b(num_cores: int, offered: float) -> float:
-    """Share of customers lost in M/M/c/c, by the recursion over the number of cores."""
+    """Share lost in M/G/c/c, whatever the law of demands, by the recursion over the number of cores."""
     blocked = 1.0
     for c in range(1, num_cores + 1):
         blocked = offered * blocked / (c + offered * blocked)
