@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.arena import Arena
-from sim.kernels import affinity, event_loop, measure, schedulers, strand
+from sim.kernels import entries
+from sim.kernels.affinity import EVERY_CORE
 from sim.layout import core as C
 from sim.layout import lane as S
 from sim.layout import parameter as K
@@ -75,7 +76,7 @@ class LiveLane:
         self.arena.clear(0)
         self.z, self.g, self.f = self.arena.z, self.plan.tables.whole, self.plan.tables.real
         self.masks_used = self.plan.tables.num_masks - MASKS
-        event_loop.begin_lane(self.z, self.g, self.f, self.plan.stagger_ns, self.plan.schedulers)
+        entries.begin_lane(self.z, self.g, self.f, self.plan.stagger_ns, self.plan.schedulers)
 
     @property
     def now_ns(self) -> int:
@@ -88,10 +89,10 @@ class LiveLane:
             raise SpecError("time_ns", time_ns, f"{self.now_ns} to {self.simulation.horizon_ns}")
         before = int(self.z[S.HANDLED])
         self.z[S.UNTIL_NS] = time_ns
-        events = int(event_loop.loop(self.z, self.g, self.f)) - before
+        events = int(entries.loop(self.z, self.g, self.f)) - before
         # with its last event handled, a lane may have stopped there: whether it has, only a next event tells
         if not self.has_stopped and self.z[S.HANDLED] < self.z[K.MAX_EVENTS]:
-            measure.advance(self.z, self.g, self.f, time_ns)
+            entries.advance(self.z, self.g, self.f, time_ns)
         return events
 
     @property
@@ -102,7 +103,7 @@ class LiveLane:
     def metrics(self) -> dict[str, float]:
         """Run to the horizon and give all metrics (sim.METRICS); the lane has ended then."""
         self.run_until(self.simulation.horizon_ns)
-        event_loop.finish_lane(self.z, self.g, self.f)
+        entries.finish_lane(self.z, self.g, self.f)
         return metrics_of(self.arena, self.simulation.horizon_ns - self.simulation.warmup_ns)
 
     # --- processes --------------------------------------------------------------------------------
@@ -128,11 +129,10 @@ class LiveLane:
         preferred = self.core_number(new.preferred_core) if new.preferred_core is not None else P.NONE
         most = P.NONE if new.max_migrations is None else new.max_migrations
         code, index = AFFINITY_CODES[new.type], self.mask_index(new.cores)
-        taken = affinity.set_affinity(
-            self.z, self.g, self.f, self.live(process), index, code, preferred, most
-        )
-        event_loop.drain(self.z, self.g, self.f)
-        return bool(taken)
+        new_affinity = (index, code, preferred, most)
+        taken = entries.set_affinity(self.z, self.g, self.f, self.live(process), new_affinity)
+        entries.drain(self.z, self.g, self.f)
+        return taken
 
     def update_affinity(self, process: int, *, cores: str) -> bool:
         """Change the mask of a process and keep the rest of its affinity."""
@@ -168,12 +168,13 @@ class LiveLane:
 
     def check_affinity(self, process: int, scheduler: int) -> bool:
         """May a process run on a scheduler, where that stands now?"""
-        return bool(strand.allows(self.z, self.live(process), self.scheduler_number(scheduler)))
+        p, c = self.live(process), self.scheduler_number(scheduler)
+        return entries.allows(self.z, self.g, self.f, p, c)
 
     def mask_index(self, cores: str | None) -> int:
         """Number of a mask in the kernel's table, a new one if need be; an empty one is refused later."""
         if cores is None:
-            return affinity.EVERY_CORE
+            return EVERY_CORE
         tables = self.plan.tables
         words = words_of(chosen_cores(self.topology, cores, "cores", lenient=True)).view(np.int64)
         first = tables.sets.shape[0] - tables.num_masks
@@ -187,7 +188,7 @@ class LiveLane:
         at = self.g[G.SETS] + (first + index) * self.g[G.SET_WORDS]
         self.g[at : at + words.size] = words
         for c in range(int(self.z[K.NUM_CORES])):
-            schedulers.update_sets(self.z, self.g, c, self.get_scheduler_core(c))
+            entries.update_sets(self.z, self.g, self.f, c, self.get_scheduler_core(c))
         return index
 
     # --- schedulers -------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ class LiveLane:
 
     def get_scheduler_core(self, scheduler: int) -> int:
         """Hardware core that a scheduler stands on."""
-        return int(schedulers.get_scheduler_core(self.z, self.scheduler_number(scheduler)))
+        return int(self.z[K.CORES + self.scheduler_number(scheduler) * C.WIDTH + C.HARDWARE])
 
     def is_bound(self, scheduler: int) -> bool:
         """Is a scheduler pinned to its core?"""
@@ -215,17 +216,17 @@ class LiveLane:
     def migrate_scheduler(self, scheduler: int, core: int) -> bool:
         """Move a scheduler, at the end of its slice if it runs; False if it is there or the core closed."""
         c, h = self.scheduler_number(scheduler), self.core_number(core)
-        moved = schedulers.migrate_scheduler(self.z, self.g, self.f, c, h)
-        event_loop.drain(self.z, self.g, self.f)
-        return bool(moved)
+        moved = entries.migrate_scheduler(self.z, self.g, self.f, c, h)
+        entries.drain(self.z, self.g, self.f)
+        return moved
 
     def bind_scheduler_to_core(self, scheduler: int, core: int) -> bool:
         """Pin a scheduler to a core, and move it there; False if it is there or the core is closed."""
         c, h = self.scheduler_number(scheduler), self.core_number(core)
-        moved = schedulers.bind_scheduler_to_core(self.z, self.g, self.f, c, h)
-        event_loop.drain(self.z, self.g, self.f)
-        return bool(moved)
+        moved = entries.bind_scheduler_to_core(self.z, self.g, self.f, c, h)
+        entries.drain(self.z, self.g, self.f)
+        return moved
 
     def unbind_scheduler(self, scheduler: int) -> None:
         """Let a scheduler be moved by the re-binding pass."""
-        schedulers.unbind_scheduler(self.z, self.scheduler_number(scheduler))
+        entries.unbind_scheduler(self.z, self.g, self.f, self.scheduler_number(scheduler))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sim.arena import Arena
-from sim.kernels.event_loop import run_lane
+from sim.kernels import entries
 from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
@@ -44,7 +44,8 @@ Row = tuple[int, dict[str, float], np.ndarray]
 def run_one(plan: Plan, arena: Arena, index: int) -> Row:
     """Simulate lane `index` of a plan in an arena; returns status, metrics and utilisation by core."""
     arena.clear(index)
-    run_lane(arena.z, plan.tables.whole, plan.tables.real, plan.stagger_ns, plan.schedulers)
+    tables = plan.tables
+    entries.run_lane(arena.z, tables.whole, tables.real, plan.stagger_ns, plan.schedulers)
     span_ns = int(arena.z[K.HORIZON_NS] - arena.z[K.WARMUP_NS])
     utilisation = arena.hardware()[:, H.BUSY_NS] / span_ns
     return int(arena.z[S.STATUS]), metrics_of(arena, span_ns), utilisation

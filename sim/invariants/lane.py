@@ -30,7 +30,7 @@ from sim.invariants.next_event import next_event, next_ns
 from sim.invariants.past import Past
 from sim.invariants.registry import Broken, broken_in, first_bad, unlike
 from sim.invariants.view import View
-from sim.kernels import event_loop
+from sim.kernels import entries
 from sim.layout import core as C
 from sim.layout import counter as N
 from sim.layout import hardware as H
@@ -92,7 +92,7 @@ class SteppedLane:
         self.checks = 0
         self.is_counting = False
         self.before = self.start = View(self.facts).past()
-        event_loop.begin_lane(self.z, self.g, self.f, plan.stagger_ns, plan.schedulers)
+        entries.begin_lane(self.z, self.g, self.f, plan.stagger_ns, plan.schedulers)
 
     @property
     def events(self) -> int:
@@ -119,7 +119,7 @@ class SteppedLane:
         handled = self.events
         self.z[K.MAX_EVENTS] = min(handled + most, self.most)
         self.z[S.UNTIL_NS] = min(until_ns, self.horizon_ns)
-        event_loop.loop(self.z, self.g, self.f)
+        entries.loop(self.z, self.g, self.f)
         self.z[S.STATUS] &= ~EVENT_LIMIT
         if not self.is_counting and self.z[S.MEASURING]:
             self.begin_counting()
@@ -263,5 +263,5 @@ class SteppedLane:
         self.z[K.MAX_EVENTS] = self.most
         self.z[S.UNTIL_NS] = self.horizon_ns
         self.z[S.LOG_COUNT] = 0
-        event_loop.loop(self.z, self.g, self.f)  # no event is left: the lane sees why it ends
-        event_loop.finish_lane(self.z, self.g, self.f)
+        entries.loop(self.z, self.g, self.f)  # no event is left: the lane sees why it ends
+        entries.finish_lane(self.z, self.g, self.f)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from sim.invariants.facts import ARRIVAL_CODE, Facts
-from sim.kernels import event_loop
 from sim.layout import core as C
 from sim.layout import lane as S
 from sim.layout import parameter as K
@@ -21,7 +20,7 @@ CONTROL = {
 
 def next_ns(z: np.ndarray) -> int:
     """Time of the next event."""
-    times = [int(z[z[S.EVENTS] + z[z[S.TREE] + 1]]), int(event_loop.next_control_ns(z))]
+    times = [int(z[z[S.EVENTS] + z[z[S.TREE] + 1]]), int(min(z[at] for at in (*CONTROL, S.NEXT_WINDOW_NS)))]
     times.append(int(z[z[S.HEAP]]) if z[S.HEAP_SIZE] else TIME_NEVER_NS)
     return min(*times, int(z[S.NEXT_ENTRY_NS]))
 

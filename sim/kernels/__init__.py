@@ -10,6 +10,6 @@ from sim.cache import kernel_cache
 _before = numba_config.CACHE_DIR
 numba_config.CACHE_DIR = kernel_cache()
 try:
-    from sim.kernels import event_loop  # noqa: F401 - the decorators read the folder now
+    from sim.kernels import entries  # noqa: F401 - the decorators read the folder now
 finally:
     numba_config.CACHE_DIR = _before

@@ -207,15 +207,3 @@ def finish_lane(z, g, f):
         z[S.STATUS] |= LOG_FULL
     if z[S.DECISIONS_COUNT] > z[K.DECISION_CAPACITY]:
         z[S.STATUS] |= DECISIONS_FULL
-
-
-@kernel
-def run_lane(z, g, f, stagger_ns, schedulers):
-    """Simulate one lane in a cleared arena (sim/arena.py); returns its events, warm-up included.
-
-    Results are in the arena: scalars, counters, histograms and core rows.
-    """
-    begin_lane(z, g, f, stagger_ns, schedulers)
-    events = loop(z, g, f)
-    finish_lane(z, g, f)
-    return events

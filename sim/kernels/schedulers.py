@@ -230,12 +230,6 @@ def unbind_scheduler(z, c):
 
 
 @kernel
-def get_scheduler_core(z, c):
-    """Hardware core that scheduler c stands on."""
-    return z[core(z, c) + C.HARDWARE]
-
-
-@kernel
 def go_offline(z, g, f, c):
     """c, which is not RUNNING, has lost its hardware core."""
     row, h = core(z, c), z[core(z, c) + C.HARDWARE]

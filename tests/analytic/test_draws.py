@@ -12,9 +12,12 @@ import pytest
 from scipy import special, stats
 
 import sim
-from sim.kernels import draw
+from sim import kernels
 from sim.plan import plan_of
 from tests.analytic.machines import machine
+from tests.kernel.compiled import Compiled
+
+draw = Compiled(kernels.draw)
 
 ERROR_RATE = 1e-4
 COUNT = 20_000

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any
 
 import sim
-from sim.kernels.event_loop import run_lane
+from sim.kernels.entries import call
 
 OPERATION = re.compile(
     r"= (?:tail )?(fadd|fsub|fmul|fdiv|frem|fneg|fcmp|call)((?: [a-z]+)*) (?:double|float|<)"
@@ -25,7 +25,7 @@ FLAGS = ("fast", "contract", "reassoc", "arcp", "afn", "nnan", "ninf", "nsz")
 def kernel_code() -> str:
     """LLVM's code of the kernel with all that it calls."""
     sim.compile_kernels()
-    library = run_lane.overloads[run_lane.signatures[0]].library
+    library = call.overloads[call.signatures[0]].library
     # What comes from the cache has no text of its own, but the module that others would link.
     return str(library._shared_module) if library._disable_inspection else str(library.get_llvm_str())
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from sim.kernels.event_loop import run_lane
+from sim.kernels.entries import call
 from tests.determinism.code import code_facts, facts_of
 
 EXACT = {"sqrt", "llvm.sqrt.f64", "llvm.floor.f64", "llvm.ceil.f64", "llvm.fabs.f64", "floor", "fabs"}
 """Functions whose result IEEE 754 fixes to the last bit."""
 
 
-@pytest.mark.skipif(not hasattr(run_lane, "overloads"), reason="NUMBA_DISABLE_JIT: nothing is compiled")
+@pytest.mark.skipif(not hasattr(call, "overloads"), reason="NUMBA_DISABLE_JIT: nothing is compiled")
 def test_the_kernel_fuses_reorders_and_calls_nothing_inexact() -> None:
     facts = code_facts()
     assert facts["flags"] == {}

@@ -4,10 +4,13 @@ from random import Random
 
 import pytest
 
-from sim.kernels import bits
+from sim import kernels
 from sim.layout import lane as S
 from tests.analytic.machines import machine
+from tests.kernel.compiled import Compiled
 from tests.kernel.desk import Desk
+
+bits = Compiled(kernels.bits)
 
 MACHINES = {
     "one core": machine(1, 1, 1),

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import sim
+from sim import kernels
 from sim.arena import Arena
-from sim.kernels import erts_balance, erts_paths, erts_steal, erts_wake, queues
 from sim.layout import core as C
 from sim.layout import erts as E
 from sim.layout import lane as S
@@ -18,8 +18,15 @@ from sim.layout import parameter as K
 from sim.layout import process as P
 from sim.plan import plan_of
 from tests.analytic.machines import machine
+from tests.kernel.compiled import Compiled
 from tests.reference import erts_text
 from tests.reference.erts_states import MODES, random_state
+
+erts_balance = Compiled(kernels.erts_balance)
+erts_paths = Compiled(kernels.erts_paths)
+erts_steal = Compiled(kernels.erts_steal)
+erts_wake = Compiled(kernels.erts_wake)
+queues = Compiled(kernels.queues)
 
 CORES = 16
 BALANCE_STATES = 7000  # by mode

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from sim.kernels import measure
+from sim import kernels
 from sim.layout import counter as N
 from sim.metrics.derive import bucket_middle, percentile
+from tests.kernel.compiled import Compiled
+
+measure = Compiled(kernels.measure)
 
 POINTS = sorted(
     {*range(3000), *(2**k + d for k in range(10, 63) for d in (-1, 0, 1)), *(3**k for k in range(1, 39))}

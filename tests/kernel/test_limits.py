@@ -5,12 +5,15 @@ from random import Random
 import pytest
 
 import sim
-from sim.kernels import limits
+from sim import kernels
 from sim.layout import counter as N
 from sim.layout import lane as S
 from sim.layout import process as P
 from sim.layout.sentinel import TIME_PAST_NS
+from tests.kernel.compiled import Compiled
 from tests.kernel.desk import Desk
+
+limits = Compiled(kernels.limits)
 
 
 def times_of(rng: Random, count: int, mean_ns: float):

@@ -5,11 +5,15 @@ from random import Random
 
 import pytest
 
-from sim.kernels import heap, tree
+from sim import kernels
 from sim.layout import lane as S
 from sim.layout.sentinel import TIME_NEVER_NS
 from tests.analytic.machines import machine
+from tests.kernel.compiled import Compiled
 from tests.kernel.desk import Desk
+
+heap = Compiled(kernels.heap)
+tree = Compiled(kernels.tree)
 
 
 @pytest.mark.parametrize("spread", [3, 1000, 2**60])

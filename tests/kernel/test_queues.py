@@ -3,11 +3,14 @@
 from collections import deque
 from random import Random
 
-from sim.kernels import queues
+from sim import kernels
 from sim.layout import core as C
 from sim.layout import lane as S
 from sim.layout import process as P
+from tests.kernel.compiled import Compiled
 from tests.kernel.desk import Desk
+
+queues = Compiled(kernels.queues)
 
 
 def contents(desk: Desk, c: int) -> list[list[int]]:
