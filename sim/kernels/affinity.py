@@ -1,7 +1,7 @@
 """Affinity at run time: set, get, check, update and clear, and what a change moves (DESIGN §13)."""
 
 from sim.kernels import bits, decide, log, measure, place, queues, strand
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import class_state, core, mask, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -14,7 +14,7 @@ from sim.layout import table as G
 EVERY_CORE = 0  # the first mask
 
 
-@kernel
+@cold
 def is_empty(z, g, index):
     """Does mask `index` name no hardware core of this machine?"""
     at = g[G.SETS] + (z[S.NUM_SETS] - z[S.NUM_MASKS] + index) * g[G.SET_WORDS]
@@ -24,7 +24,7 @@ def is_empty(z, g, index):
     return True
 
 
-@kernel
+@cold
 def is_misplaced(z, p, c):
     """Must p leave core c: excluded by a strict mask, or by a preferred one that has changed?"""
     row = process(z, p)
@@ -37,7 +37,7 @@ def is_misplaced(z, p, c):
     return kind == P.STRICT or (z[row + P.MARKED] == 1 and place.has_other(z, own, c))
 
 
-@kernel
+@cold
 def evict(z, g, f, p, c, mechanism):
     """Force-move p, queued on core c, to its refuge; False if it has none."""
     target = place.refuge(z, g, f, p, c)
@@ -47,7 +47,7 @@ def evict(z, g, f, p, c, mechanism):
     return True
 
 
-@kernel
+@cold
 def hand_over(z, g, f, p, c, target, mechanism):
     """Force-move p, queued on core c, to the target."""
     decide.force(z, g, f, p, c, target, mechanism)
@@ -55,7 +55,7 @@ def hand_over(z, g, f, p, c, target, mechanism):
     receive(z, g, f, p, c, target)
 
 
-@kernel
+@cold
 def receive(z, g, f, p, c, target):
     """Queue p, which leaves core c by force, on the target."""
     if z[S.MECHANISM] == N.AFFINITY:
@@ -68,7 +68,7 @@ def receive(z, g, f, p, c, target):
         queues.make_due(z, g, f, target, z[S.NOW_NS])
 
 
-@kernel
+@cold
 def update_affinity(z, p, index, kind, preferred, most):
     """Store a checked affinity; queued strict processes are counted by mask."""
     row = process(z, p)
@@ -83,7 +83,7 @@ def update_affinity(z, p, index, kind, preferred, most):
         z[queues.waiting_at(z, p)] += 1
 
 
-@kernel
+@cold
 def set_affinity(z, g, f, p, index, kind, preferred, most):
     """Give p a new affinity (mask number, type, preferred hardware core or NONE, own limit or NONE).
 
@@ -113,13 +113,13 @@ def set_affinity(z, g, f, p, index, kind, preferred, most):
     return True
 
 
-@kernel
+@cold
 def clear_affinity(z, g, f, p):
     """p may run anywhere and prefers nothing."""
     return set_affinity(z, g, f, p, EVERY_CORE, P.NO_AFFINITY, P.NONE, P.NONE)
 
 
-@kernel
+@cold
 def set_class_affinity(z, g, f, kind, index, type_, preferred, most):
     """Give a class of processes a new affinity, those that live and those to come."""
     if is_empty(z, g, index):
@@ -137,7 +137,7 @@ def set_class_affinity(z, g, f, kind, index, type_, preferred, most):
             set_affinity(z, g, f, p, index, type_, preferred, most)
 
 
-@kernel
+@cold
 def inherit(z, p, parent):
     """A new process takes its parent's affinity as it is now; none without a parent."""
     row = process(z, p)

@@ -1,7 +1,7 @@
 """Periodic balancing (push) and the adaptive control law (DESIGN §6 and §9)."""
 
 from sim.kernels import bits, decide, log, measure, queues
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -13,7 +13,7 @@ NODE_EVERY = 4  # a pass over nodes after three over clusters, ...
 MACHINE_EVERY = 16  # ... and one over the machine: as Linux lengthens its interval by domain size
 
 
-@kernel
+@cold
 def extremes(z, within):
     """Busiest core that has a queued process and its load; least loaded available core and its load.
 
@@ -30,7 +30,7 @@ def extremes(z, within):
     return busiest, most, least, fewest
 
 
-@kernel
+@cold
 def push_last(z, g, f, source, target, is_later):
     """Move the process that source would run last, if the decision lets it; returns whether it moved."""
     level = C.LEVELS - 1
@@ -53,7 +53,7 @@ def push_last(z, g, f, source, target, is_later):
     return True
 
 
-@kernel
+@cold
 def balance_group(z, g, f, within):
     """Move processes from the busiest to the least loaded core of a group until it is balanced enough."""
     last_source, last_target = -1, -1
@@ -66,7 +66,7 @@ def balance_group(z, g, f, within):
         last_source, last_target = busiest, least
 
 
-@kernel
+@cold
 def node_load(z, node):
     """Load of the available cores of a node, and how many they are."""
     within = z[S.NODE_SETS] + node * z[S.WORDS]
@@ -78,7 +78,7 @@ def node_load(z, node):
     return total, count
 
 
-@kernel
+@cold
 def balance_averages(z, g, f):
     """Move processes from the node of the greatest average load to that of the least, whatever its cores do.
 
@@ -107,7 +107,7 @@ def balance_averages(z, g, f):
         last_source, last_target = source, target
 
 
-@kernel
+@cold
 def balance(z, g, f):
     """One balancing pass over the groups whose turn it is."""
     z[S.BALANCE_PASSES] += 1
@@ -126,19 +126,19 @@ def balance(z, g, f):
         balance_averages(z, g, f)
 
 
-@kernel
+@cold
 def scale_up(x, step_q16, high):
     """x times step, at most `high`."""
     return min(x * step_q16 >> 16, high)
 
 
-@kernel
+@cold
 def scale_down(x, step_q16, low):
     """x over step, at least `low` and 1."""
     return max(max((x << 16) // step_q16, low), 1)
 
 
-@kernel
+@cold
 def adapt(z, g, f):
     """Feedback: migrations that cost too much raise the threshold and the period, wasted cores lower them."""
     step = z[K.STEP_Q16]

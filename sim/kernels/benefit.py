@@ -1,7 +1,7 @@
 """What a migration is expected to gain, and the rules that weigh it against its cost (DESIGN §8)."""
 
 from sim.kernels import bits, costs, queues
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, kernel, leaf
 from sim.kernels.rows import core, klass, mask, process
 from sim.layout import core as C
 from sim.layout import lane as S
@@ -60,14 +60,14 @@ def waiting_ns(z, source, target, k):
     return saturated(saved, TERM_MOST_NS)
 
 
-@kernel
+@cold
 def utilisation_ns(z, g, f, p, source, target, reds):
     """Expected run time times the difference in utilisation of the two cores."""
     run_ns = scaled_q20(reds, costs.ns_per_reduction_q20(z, g, f, p, target), TERM_MOST_NS)
     return (run_ns * (z[core(z, source) + C.UTIL_Q16] - z[core(z, target) + C.UTIL_Q16])) >> 16
 
 
-@kernel
+@cold
 def locality_cycles(z, p, source, target):
     """Bonus of entering the preferred mask and the preferred core, or the loss of leaving them."""
     row = process(z, p)

@@ -6,6 +6,7 @@ A set is the position of its first word. Bits are handled as uint64; int64 words
 import numpy as np
 
 from sim.kernels.jit import kernel, leaf
+from sim.kernels.machine import lowest, ones
 from sim.kernels.rows import core
 from sim.layout import core as C
 from sim.layout import lane as S
@@ -13,21 +14,6 @@ from sim.layout import lane as S
 ONE = np.uint64(1)
 ZERO = np.uint64(0)
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-DEBRUIJN = np.uint64(0x03F79D71B4CB0A89)
-_lowest = [0] * 64
-for _i in range(64):
-    _lowest[(((1 << _i) * 0x03F79D71B4CB0A89) & (2**64 - 1)) >> 58] = _i
-LOWEST = tuple(_lowest)
-
-
-@kernel
-def lowest(word):
-    """Position of the lowest bit of a non-zero word.
-
-    Source: Leiserson, Prokop and Randall 1998, de Bruijn multiplication.
-    """
-    isolated = word & (~word + ONE)
-    return LOWEST[np.int64((isolated * DEBRUIJN) >> np.uint64(58))]
 
 
 @leaf
@@ -55,10 +41,7 @@ def count(z, words):
     """Number of cores in the set."""
     total = 0
     for i in range(z[S.WORDS]):
-        left = np.uint64(z[words + i])
-        while left != ZERO:
-            left &= left - ONE
-            total += 1
+        total += ones(np.uint64(z[words + i]))
     return total
 
 

@@ -8,10 +8,45 @@ part below it once, and optimises the whole.
 
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import PassManager
+from numba.core.typed_passes import (
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
+from numba.core.untyped_passes import (
+    FixupArgs,
+    GenericRewrites,
+    IRProcessing,
+    ReconstructSSA,
+    TranslateByteCode,
+)
+
+# What Numba does to a function, less what kernels have no use for: closures, object mode, array expressions.
+PASSES = (
+    (TranslateByteCode, "analyzing bytecode"),
+    (FixupArgs, "fix up args"),
+    (IRProcessing, "processing IR"),
+    (GenericRewrites, "rewrites of constant indices"),
+    (ReconstructSSA, "ssa"),
+    (NopythonTypeInference, "type inference"),
+    (PreLowerStripPhis, "remove phi nodes"),
+    (IRLegalization, "legal IR"),
+    (NativeLowering, "lowering"),
+    (NoPythonBackend, "backend"),
+)
 
 
 class PartLibrary(JITCodeLibrary):
-    """Code of one function: neither optimised nor turned into machine code."""
+    """Code of one function: neither optimised nor turned into machine code.
+
+    function : its name in the code; is_cold : it is never inlined
+    """
+
+    function = ""
+    is_cold = False
 
     def add_linking_library(self, library):
         """Remember what this function calls."""
@@ -55,6 +90,8 @@ class EntryLibrary(JITCodeLibrary):
             if isinstance(library, PartLibrary):
                 left.extend(library._linking_libraries)
                 self._final_module.link_in(library._final_module, preserve=True)
+                if library.is_cold:
+                    self._final_module.get_function(library.function).add_function_attribute("noinline")
             else:
                 self._final_module.link_in(library._get_module_for_linking(), preserve=True)
         for function in self._final_module.functions:
@@ -65,7 +102,7 @@ class EntryLibrary(JITCodeLibrary):
         self._finalize_final_module()
 
     def _optimize_final_module(self):
-        passes, builder = self._codegen._module_pass_manager(loop_vectorize=False, slp_vectorize=False)
+        passes, builder = self._codegen._module_pass_manager(opt=3, loop_vectorize=False, slp_vectorize=False)
         with self._recorded_timings.record("Module passes", builder):
             passes.run(self._final_module, builder)
 
@@ -78,6 +115,14 @@ class PartCompiler(Compiler):
         flags = flags.copy()
         flags.no_compile = True
         super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
+
+    def define_pipelines(self):
+        """The passes of a part."""
+        manager = PassManager("kernel")
+        for each in PASSES:
+            manager.add_pass(*each)
+        manager.finalize()
+        return [manager]
 
 
 class EntryCompiler(Compiler):

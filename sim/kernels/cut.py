@@ -1,7 +1,7 @@
 """A failing core ends its running segment where it is (DESIGN §15)."""
 
 from sim.kernels import costs, log, queues, segments, tree
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -12,7 +12,7 @@ from sim.layout.sentinel import TIME_NEVER_NS
 WORK_MOST_NS = 2**42
 
 
-@kernel
+@cold
 def unpaid_lines(lines, refill_ns, paid_ns, left_ns):
     """Lines of a cut segment that were not fetched."""
     if left_ns <= 0:
@@ -20,7 +20,7 @@ def unpaid_lines(lines, refill_ns, paid_ns, left_ns):
     return lines - lines * paid_ns // refill_ns if refill_ns > 0 else 0
 
 
-@kernel
+@cold
 def cut(z, g, f, c):
     """Interrupt the process that runs on c: what it did counts, the rest it does elsewhere.
 

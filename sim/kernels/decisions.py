@@ -1,7 +1,7 @@
 """Decision log: why did it (not) migrate? Bounded, off unless a capacity is given (DESIGN §8)."""
 
 from sim.kernels import benefit, costs, queues
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import process
 from sim.layout import lane as S
 from sim.layout import parameter as K
@@ -9,7 +9,7 @@ from sim.layout import process as P
 from sim.layout.decision import WIDTH
 
 
-@kernel
+@cold
 def store(z, g, f, p, source, target, k, verdict):
     """Append one row if there is room; benefit, cost and factor are computed whatever refused.
 

@@ -6,7 +6,7 @@ rounds exactly, so that a lane gives the same bits on every machine.
 
 import numpy as np
 
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, kernel, leaf
 from sim.layout import step as T
 from sim.layout import table as G
 
@@ -143,7 +143,7 @@ def normal_quantile(p):
     return -top / bottom if q < 0.0 else top / bottom
 
 
-@kernel
+@cold
 def sample_rare(g, f, row, u):
     """The distributions that need more than one logarithm or a table (DESIGN §2)."""
     kind = np.int64(f[row])

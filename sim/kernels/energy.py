@@ -1,7 +1,7 @@
 """Energy of hardware cores, and the busy time that it needs (DESIGN §16)."""
 
 from sim.kernels import measure
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core, hardware
 from sim.layout import core as C
 from sim.layout import hardware as H
@@ -9,7 +9,7 @@ from sim.layout import lane as S
 from sim.layout import parameter as K
 
 
-@kernel
+@cold
 def settle_busy(z, c):
     """Tell the hardware core of scheduler c how long c was busy there up to now."""
     busy = measure.busy_ns(z, c)
@@ -17,13 +17,13 @@ def settle_busy(z, c):
     z[core(z, c) + C.BOOKED_NS] = busy
 
 
-@kernel
+@cold
 def idle_mw(z, at):
     """Power of an idle core."""
     return z[K.E_IDLE_MW] if z[at + H.IS_EFFICIENCY] else z[K.P_IDLE_MW]
 
 
-@kernel
+@cold
 def set_power(z, at):
     """Power of a busy core at its present frequency."""
     power = z[K.E_ACTIVE_MW] if z[at + H.IS_EFFICIENCY] else z[K.P_ACTIVE_MW]
@@ -32,7 +32,7 @@ def set_power(z, at):
     z[at + H.ACTIVE_MW] = power
 
 
-@kernel
+@cold
 def settle(z, h):
     """Book the energy of hardware core h up to now; its state or frequency is about to change."""
     for c in range(z[K.NUM_CORES]):
@@ -41,7 +41,7 @@ def settle(z, h):
     book(z, h)
 
 
-@kernel
+@cold
 def book(z, h):
     """Energy since the last booking; the busy time of every scheduler on h is settled."""
     at = hardware(z, h)
@@ -55,7 +55,7 @@ def book(z, h):
     z[at + H.MARK_BUSY_NS] = z[at + H.BUSY_NS]
 
 
-@kernel
+@cold
 def restart(z):
     """Begin to measure energy and busy time of hardware cores now; busy times of schedulers were cleared."""
     for c in range(z[K.NUM_CORES]):
@@ -68,7 +68,7 @@ def restart(z):
         z[at + H.MARK_NS] = z[S.NOW_NS]
 
 
-@kernel
+@cold
 def finish(z):
     """Book everything up to now, at the end of the lane."""
     for c in range(z[K.NUM_CORES]):

@@ -1,7 +1,7 @@
 """The BEAM's periodic load balancing: measuring, mode, limits and paths (DESIGN §20; OTP: check_balance)."""
 
 from sim.kernels import erts_queue
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core, erts, path
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -14,7 +14,7 @@ WITHOUT_BASE = 1_000_000_000  # percent of nothing
 SAME_RISE_PERCENT = 90
 
 
-@kernel
+@cold
 def half_time(z):
     """The first of two calls: who idles in the second half is noted from here on."""
     z[S.HALFTIME] = 0
@@ -23,7 +23,7 @@ def half_time(z):
         z[erts(z, q) + E.BALANCE_REDS] = E.BALANCE_CALL_REDS
 
 
-@kernel
+@cold
 def set_available(z, row, total):
     """Percent of the scheduler's reductions that are open to each priority."""
     above = 0
@@ -38,7 +38,7 @@ def set_available(z, row, total):
             above += z[row + E.REDS + priority]
 
 
-@kernel
+@cold
 def measure(z, q):
     """Availability and full reductions of run queue q; returns the reductions of its period."""
     row = erts(z, q)
@@ -59,7 +59,7 @@ def measure(z, q):
     return total
 
 
-@kernel
+@cold
 def percent(x, y):
     """100 x // y, where nothing of nothing is all."""
     if y == 0:
@@ -67,7 +67,7 @@ def percent(x, y):
     return 100 * x // y
 
 
-@kernel
+@cold
 def note_rise(z, longest, reds):
     """Remember with which load the active run queues became more."""
     z[S.RISE_ACTIVE] = z[S.ACTIVE]
@@ -75,7 +75,7 @@ def note_rise(z, longest, reds):
     z[S.RISE_REDS] = reds
 
 
-@kernel
+@cold
 def active_wanted(z, full, half_full, longest, reds):
     """How many run queues a compacted load needs."""
     wanted = z[S.LAST_ACTIVE] - 1
@@ -93,14 +93,14 @@ def active_wanted(z, full, half_full, longest, reds):
     return min(max(wanted, max(1, half_full)), z[S.USED])
 
 
-@kernel
+@cold
 def clear_paths(z, q):
     """Run queue q has no path at any priority."""
     for priority in range(E.PRIORITIES):
         z[path(z, q, priority) + E.KIND] = E.NO_PATH
 
 
-@kernel
+@cold
 def set_path(z, q, priority, kind, partner, evacuate, made):
     """A path of q, with the limits of both ends as they stand in their rows."""
     at = path(z, q, priority)
@@ -112,7 +112,7 @@ def set_path(z, q, priority, kind, partner, evacuate, made):
     z[at + E.MADE] = made
 
 
-@kernel
+@cold
 def compact(z, active):
     """Run queues from `active` on push everything to those below."""
     for q in range(z[S.USED]):
@@ -122,7 +122,7 @@ def compact(z, active):
             set_path(z, q, priority, E.EMIGRATE, q % active, 0, E.MADE_COMPACT)
 
 
-@kernel
+@cold
 def scale_available(z, full, full_reds_total):
     """Faster schedulers are more available than the mean of those that never idled."""
     for q in range(z[S.USED]):
@@ -133,7 +133,7 @@ def scale_available(z, full, full_reds_total):
                 z[at] = z[at] * (z[row + E.FULL_REDS] * full) // full_reds_total
 
 
-@kernel
+@cold
 def set_limits(z, priority):
     """Share the sum of the longest lengths by availability."""
     length, available = 0, 0
@@ -149,7 +149,7 @@ def set_limits(z, priority):
         z[row + E.MEASURE] = z[row + E.MAX_LEN + priority]
 
 
-@kernel
+@cold
 def set_util_limits(z):
     """Every run queue should be as much used as the mean."""
     total = 0
@@ -162,7 +162,7 @@ def set_util_limits(z):
         z[erts(z, q) + E.LIMIT] = total // z[S.USED]
 
 
-@kernel
+@cold
 def sink(z, start, size):
     """Restore the heap below `start` in the scratch of order; the greatest number on top."""
     base, i = z[S.ERTS_ORDER], start
@@ -178,7 +178,7 @@ def sink(z, start, size):
         i = child
 
 
-@kernel
+@cold
 def sort_by_difference(z, ignored):
     """Run queues in ascending order of (difference to their limit, index); returns how many are below.
 
@@ -200,7 +200,7 @@ def sort_by_difference(z, ignored):
     return below
 
 
-@kernel
+@cold
 def connect(z, priority, below, made):
     """Paths from the run queues above their limit to those below it, the extremes first."""
     n, base = z[S.USED], z[S.ERTS_ORDER]
@@ -222,7 +222,7 @@ def connect(z, priority, below, made):
         set_path(z, high, priority, E.EMIGRATE, low, evacuate, made)
 
 
-@kernel
+@cold
 def begin_period(z, active):
     """What a full call leaves behind for the next period."""
     z[S.LAST_ACTIVE] = z[S.ACTIVE] = active
@@ -240,7 +240,7 @@ def begin_period(z, active):
             z[row + E.REDS + priority] = 0
 
 
-@kernel
+@cold
 def balance_lengths(z, full, full_reds_total):
     """BALANCE mode: new limits and paths from the longest lengths."""
     if full_reds_total > 0:
@@ -250,7 +250,7 @@ def balance_lengths(z, full, full_reds_total):
         connect(z, priority, sort_by_difference(z, 0), E.MADE_BALANCE)
 
 
-@kernel
+@cold
 def balance_utilisation(z):
     """UTIL mode: the same paths at every priority."""
     set_util_limits(z)
@@ -259,7 +259,7 @@ def balance_utilisation(z):
         connect(z, priority, below, E.MADE_UTIL)
 
 
-@kernel
+@cold
 def full_call(z):
     """The second of two calls: measure, choose the mode, and lay new paths."""
     n = z[S.USED]
@@ -295,7 +295,7 @@ def full_call(z):
     begin_period(z, active)
 
 
-@kernel
+@cold
 def check_balance(z, g, f, c):
     """A balance call by scheduler c, whose reductions are used up."""
     if z[S.USED] == 1:

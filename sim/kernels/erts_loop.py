@@ -1,7 +1,7 @@
 """The scheduler loop of the BEAM between two slices (DESIGN §20; OTP: erl_process.c, erts_schedule)."""
 
 from sim.kernels import erts_balance, erts_paths, erts_queue, erts_steal, erts_wake, queues, steal, strand
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core, erts
 from sim.layout import core as C
 from sim.layout import erts as E
@@ -11,7 +11,7 @@ from sim.layout import policy as R
 from sim.layout import process as P
 
 
-@kernel
+@cold
 def has_work(z, c):
     """Is something queued on c that may run there?"""
     if z[core(z, c) + C.QUEUE_LENGTH] == 0:
@@ -24,7 +24,7 @@ def has_work(z, c):
     return False
 
 
-@kernel
+@cold
 def find_work(z, g, f, c):
     """Nothing is queued on c: a process to run at once, or NONE; up to OTP 27 the booty is queued instead."""
     z[erts(z, c) + E.WAKEUP_OTHER] = 0
@@ -42,7 +42,7 @@ def find_work(z, g, f, c):
     return p
 
 
-@kernel
+@cold
 def next_process(z, g, f, c):
     """What scheduler c runs next, or NONE if it goes idle."""
     if z[erts(z, c) + E.WAITING]:

@@ -1,7 +1,7 @@
 """Migration paths in use: emigration at every enqueue, immigration in every pass of the loop (DESIGN §20)."""
 
 from sim.kernels import bits, decide, erts_queue, measure, queues
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core, erts, path, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -10,7 +10,7 @@ from sim.layout import lane as S
 from sim.layout import process as P
 
 
-@kernel
+@cold
 def emigration(z, c, priority):
     """Run queue that takes what is queued on c now, or NOBODY (OTP: erts_check_emigration_need)."""
     at = path(z, c, priority)
@@ -26,7 +26,7 @@ def emigration(z, c, priority):
     return n if here > z[at + E.LIMIT_HERE] and there < z[at + E.LIMIT_OTHER] else E.NOBODY
 
 
-@kernel
+@cold
 def place_new(z, p, c):
     """Run queue of a process that is created on c: along an emigration path if there is one."""
     if z[process(z, p) + P.AFFINITY] == P.STRICT:
@@ -35,7 +35,7 @@ def place_new(z, p, c):
     return n if n >= 0 and bits.has(z, z[S.ONLINE_SET], n) else c
 
 
-@kernel
+@cold
 def wants(z, c, priority):
     """Does c pull processes of a priority from its partner now (OTP: check_immigration_need)?"""
     at = path(z, c, priority)
@@ -48,7 +48,7 @@ def wants(z, c, priority):
     return here < z[at + E.LIMIT_HERE] and there > z[at + E.LIMIT_OTHER]
 
 
-@kernel
+@cold
 def pull(z, g, f, c, source, priority):
     """Move the first process of a priority that may leave the source to the tail of c's queue."""
     level = min(priority, 2)
@@ -69,7 +69,7 @@ def pull(z, g, f, c, source, priority):
         p = z[process(z, p) + P.NEXT]
 
 
-@kernel
+@cold
 def immigrate(z, g, f, c):
     """At most one process of each priority comes along an immigration path (OTP: immigrate)."""
     for priority in range(E.PRIORITIES):

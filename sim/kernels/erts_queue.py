@@ -1,6 +1,6 @@
 """What an erts lane keeps of each run queue: lengths, flags, idle waits and utilisation (DESIGN §20)."""
 
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, kernel, leaf
 from sim.kernels.rows import erts, process
 from sim.layout import counter as N
 from sim.layout import erts as E
@@ -29,7 +29,7 @@ def set_nonempty(z, c, value):
             z[S.NUM_EMPTY] += 1 - 2 * value
 
 
-@kernel
+@cold
 def enter(z, c, p, length):
     """p was appended to c's queue, which now holds `length`."""
     row = erts(z, c)
@@ -41,13 +41,13 @@ def enter(z, c, p, length):
     z[row + E.MAX_TOTAL] = max(z[row + E.MAX_TOTAL], length)
 
 
-@kernel
+@cold
 def leave(z, c, p):
     """p was taken out of c's queue."""
     z[erts(z, c) + E.LEN + priority(z, p)] -= 1
 
 
-@leaf
+@cold
 def account(z, c, p, used):
     """A slice of p on c has ended, in which it ran `used` reductions (OTP: erl_process.c, erts_schedule)."""
     row = erts(z, c)
@@ -76,7 +76,7 @@ def update_util(z, c):
     z[row + E.WORK_LONG_NS] = decayed(z[row + E.WORK_LONG_NS], LONG_NS, elapsed, working)
 
 
-@kernel
+@cold
 def set_working(z, c, working):
     """c begins or ends to work."""
     if z[K.SUB]:
@@ -98,7 +98,7 @@ def util_long(z, c):
     return z[erts(z, c) + E.WORK_LONG_NS] // (LONG_NS // PPM)
 
 
-@kernel
+@cold
 def begin_wait(z, c):
     """c goes idle: one scheduler takes the poll role and sleeps at once, the others spin first."""
     row = erts(z, c)
@@ -113,7 +113,7 @@ def begin_wait(z, c):
         z[row + E.SPIN_UNTIL_NS] = z[S.NOW_NS] + z[K.SPIN_NS]
 
 
-@kernel
+@cold
 def end_wait(z, c):
     """c waits no more."""
     row = erts(z, c)
@@ -125,7 +125,7 @@ def end_wait(z, c):
         z[N.SPIN_NS] += spun
 
 
-@kernel
+@cold
 def rest(z, c):
     """c has found nothing to do."""
     begin_wait(z, c)
@@ -133,7 +133,7 @@ def rest(z, c):
     z[erts(z, c) + E.HALF_OUT] = 1
 
 
-@kernel
+@cold
 def start_work(z, c):
     """c dispatches after an idle wait."""
     end_wait(z, c)
@@ -141,7 +141,7 @@ def start_work(z, c):
     set_nonempty(z, c, 1)
 
 
-@kernel
+@cold
 def go_offline(z, c):
     """c takes no part until it comes back."""
     if z[erts(z, c) + E.WAITING]:
@@ -156,7 +156,7 @@ def wake_ns(z, c):
     return z[K.SPIN_WAKE_NS] if z[S.NOW_NS] < z[erts(z, c) + E.SPIN_UNTIL_NS] else z[K.WAKE_NS]
 
 
-@kernel
+@cold
 def count_empty(z):
     """Count anew the schedulers online without NONEMPTY, after their number has changed."""
     z[S.NUM_EMPTY] = 0

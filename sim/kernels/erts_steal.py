@@ -1,7 +1,7 @@
 """Work stealing of the BEAM: victims by index, booty from one queue (DESIGN §20; OTP: try_steal_task)."""
 
 from sim.kernels import decide, measure, queues
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core, erts, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -14,7 +14,7 @@ from sim.layout import process as P
 BOOTY_MOST = 100
 
 
-@kernel
+@cold
 def level_length(z, c, level):
     """Processes in one level of c's queue."""
     if z[K.ERTS]:
@@ -27,7 +27,7 @@ def level_length(z, c, level):
     return n
 
 
-@kernel
+@cold
 def booty(z, victim, level):
     """Processes taken from one level of the victim's queue, at most."""
     if z[K.ERTS]:
@@ -38,7 +38,7 @@ def booty(z, victim, level):
     return (level_length(z, victim, level) + 1) // 2 if z[K.AMOUNT] == R.HALF else z[K.BATCH]
 
 
-@kernel
+@cold
 def take(z, g, f, thief, victim, level, above):
     """Take from one level of the victim, behind `above` processes of others; the first one, or NONE."""
     most = booty(z, victim, level)
@@ -62,7 +62,7 @@ def take(z, g, f, thief, victim, level, above):
     return first
 
 
-@kernel
+@cold
 def from_victim(z, g, f, thief, victim):
     """The first level from which something can be taken gives the booty; the process to run, or NONE."""
     above = 0
@@ -75,13 +75,13 @@ def from_victim(z, g, f, thief, victim):
     return P.NONE
 
 
-@kernel
+@cold
 def is_hopeless(z):
     """Do all schedulers online say that they have nothing?"""
     return z[K.ERTS] != 0 and z[S.NUM_EMPTY] >= z[S.USED]
 
 
-@kernel
+@cold
 def steal(z, g, f, thief):
     """Inactive run queues first, then the active ones upwards from the thief; the process taken, or NONE."""
     used = z[S.USED] if z[K.ERTS] else z[K.NUM_CORES]

@@ -1,7 +1,7 @@
 """Who is woken for work that waits elsewhere (DESIGN §20; OTP: wakeup_other_check, wake_one)."""
 
 from sim.kernels import bits, queues
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core, erts
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -14,7 +14,7 @@ FIXED = 400  # part of the counter that a check adds whatever the queue
 LEGACY_DECAY = 10
 
 
-@kernel
+@cold
 def wake(z, g, f, c):
     """Wake scheduler c if it sleeps or spins; a wake-up of one that is awake already is lost."""
     z[N.WAKE_ONES] += 1
@@ -22,13 +22,13 @@ def wake(z, g, f, c):
         queues.make_due(z, g, f, c, z[S.NOW_NS])
 
 
-@kernel
+@cold
 def is_wakeable(z, c):
     """Online, and without NONEMPTY."""
     return bits.has(z, z[S.ONLINE_SET], c) and z[erts(z, c) + E.NONEMPTY] == 0
 
 
-@kernel
+@cold
 def activate(z, g, f, c):
     """Run queue c, the first inactive one, is active from now on."""
     z[erts(z, c) + E.INACTIVE] = 0
@@ -39,7 +39,7 @@ def activate(z, g, f, c):
         queues.make_due(z, g, f, c, z[S.NOW_NS])
 
 
-@kernel
+@cold
 def wake_one(z, g, f, c):
     """Wake the first empty scheduler below c, then from the top down to c; else activate one more."""
     active = min(z[S.ACTIVE], z[S.USED])
@@ -52,7 +52,7 @@ def wake_one(z, g, f, c):
         activate(z, g, f, active)
 
 
-@kernel
+@cold
 def legacy_check(z, g, f, c):
     """+sws legacy."""
     row, length, reds = erts(z, c), z[core(z, c) + C.QUEUE_LENGTH], z[erts(z, c) + E.WAKEUP_REDS]
@@ -66,7 +66,7 @@ def legacy_check(z, g, f, c):
         z[row + E.WAKEUP_OTHER] = 0
 
 
-@kernel
+@cold
 def default_check(z, g, f, c):
     """+sws default."""
     row, left = erts(z, c), z[core(z, c) + C.QUEUE_LENGTH] - 1
@@ -82,7 +82,7 @@ def default_check(z, g, f, c):
         z[row + E.WAKEUP_OTHER] = 0
 
 
-@kernel
+@cold
 def wakeup_check(z, g, f, c):
     """Count what waits behind the process that c runs next, and wake another scheduler when it is enough."""
     if z[erts(z, c) + E.WAKEUP_REDS] <= 0:

@@ -1,7 +1,7 @@
 """Who leaves a core that failed, was powered down or moved away, and who can come back (DESIGN §13, §15)."""
 
 from sim.kernels import affinity, bits, strand
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core, hardware, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -11,7 +11,7 @@ from sim.layout import parameter as K
 from sim.layout import process as P
 
 
-@kernel
+@cold
 def cause_at(z, c):
     """Why c is not available: it is suspended, or its hardware core is not open."""
     if z[core(z, c) + C.SUSPENDED]:
@@ -19,13 +19,13 @@ def cause_at(z, c):
     return z[hardware(z, z[core(z, c) + C.HARDWARE]) + H.CAUSE]
 
 
-@kernel
+@cold
 def inherits(z, c, heir):
     """Does the queue of a suspended BEAM scheduler go to this one (OTP: evacuate_run_queue)?"""
     return z[K.ERTS] != 0 and z[core(z, c) + C.SUSPENDED] != 0 and bits.has(z, z[S.ONLINE_SET], heir)
 
 
-@kernel
+@cold
 def leave_core(z, g, f, c):
     """Every process queued on the OFFLINE core c goes to its refuge, if it has one."""
     cause = z[core(z, c) + C.CAUSE]
@@ -43,7 +43,7 @@ def leave_core(z, g, f, c):
             p = following
 
 
-@kernel
+@cold
 def update_queue(z, c):
     """Count anew who of core c's queue is stranded, after its state or its place changed."""
     if z[K.CAN_STRAND] == 0:
@@ -55,7 +55,7 @@ def update_queue(z, c):
             p = z[process(z, p) + P.NEXT]
 
 
-@kernel
+@cold
 def rescue_from(z, g, f, c):
     """Stranded processes in core c's queue go to a refuge, where there is one now."""
     mechanism = strand.rescue_mechanism(z, c)
@@ -70,7 +70,7 @@ def rescue_from(z, g, f, c):
             p = following
 
 
-@kernel
+@cold
 def rescue(z, g, f):
     """Every stranded process that has a refuge now goes there."""
     for c in range(z[K.NUM_CORES]):

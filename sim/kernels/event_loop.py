@@ -1,7 +1,7 @@
 """The lane: creation at time 0, then one event after the other in the written total order (DESIGN §1)."""
 
 from sim.kernels import balance, draw, energy, heap, life, log, measure, programs, rebinding, slices, timeline
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, kernel, leaf
 from sim.kernels.rows import class_numbers, class_state, klass, process
 from sim.layout import counter as N
 from sim.layout import lane as S
@@ -53,7 +53,7 @@ def schedule_arrival(z, g, f, kind):
         heap.push(z, at, ARRIVAL_CODE + kind)
 
 
-@kernel
+@cold
 def arrive(z, g, f, kind):
     """A process of class `kind` comes from outside."""
     key = draw.mix(draw.mix(draw.mix(z[K.KEY], ARRIVING_STREAM), kind), z[class_state(z, kind) + T.ARRIVED])
@@ -65,7 +65,7 @@ def arrive(z, g, f, kind):
     schedule_arrival(z, g, f, kind)
 
 
-@kernel
+@cold
 def create_closed(z, g, f):
     """The closed population of every class, then the first arrivals."""
     key = draw.mix(z[K.KEY], CLOSED_STREAM)
@@ -84,7 +84,7 @@ def create_closed(z, g, f):
             schedule_arrival(z, g, f, kind)
 
 
-@kernel
+@cold
 def create_copies(z, g, f, stagger_ns, schedulers):
     """The processes present at the start of a trace, copy by copy; each copy begins after its own delay."""
     n = z[S.USED]
@@ -121,10 +121,10 @@ def drain(z, g, f):
         c = z[z[S.READY_RING] + z[S.READY_HEAD]]
         z[S.READY_HEAD] = z[S.READY_HEAD] + 1 if z[S.READY_HEAD] + 1 < z[K.NUM_CORES] else 0
         z[S.READY_COUNT] -= 1
-        slices.run_core(z, g, f, c)
+        slices.run_core(z, g, f, c, P.NONE)
 
 
-@kernel
+@cold
 def control(z, g, f, t):
     """Balancing, adaptation, re-binding and windows, in this order at equal times; one event a call."""
     if z[S.NEXT_BALANCE_NS] == t:
@@ -147,6 +147,30 @@ def next_control_ns(z):
     return min(first, min(z[S.NEXT_REBIND_NS], z[S.NEXT_WINDOW_NS]))
 
 
+@cold
+def handle(z, g, f, t, c, is_timer, is_core):
+    """Handle the event at t: an entry of the timeline, else a timer, else one of core c, else another.
+
+    Apart from the loop, which LLVM would write out again for every feature that a lane may lack.
+    """
+    z[N.EVENTS] += 1
+    measure.advance(z, g, f, t)
+    if z[S.NEXT_ENTRY_NS] == t:
+        timeline.next_entry(z, g, f)
+    elif is_timer:
+        code = z[z[S.HEAP] + 1]
+        heap.pop(z)
+        if code < ARRIVAL_CODE:
+            life.wake(z, g, f, code)
+        else:
+            arrive(z, g, f, code - ARRIVAL_CODE)
+    elif is_core:
+        slices.core_event(z, g, f, c)
+    else:
+        control(z, g, f, t)
+    drain(z, g, f)
+
+
 @kernel
 def loop(z, g, f):
     """Handle events until UNTIL_NS, the event limit or a stop; returns how many were handled in all."""
@@ -156,8 +180,7 @@ def loop(z, g, f):
         c = z[z[S.TREE] + 1]
         core_ns = z[z[S.EVENTS] + c]
         timer_ns = z[z[S.HEAP]] if z[S.HEAP_SIZE] > 0 else TIME_NEVER_NS
-        control_ns = next_control_ns(z)
-        t = min(min(timer_ns, z[S.NEXT_ENTRY_NS]), min(core_ns, control_ns))
+        t = min(min(timer_ns, z[S.NEXT_ENTRY_NS]), min(core_ns, next_control_ns(z)))
         if t > z[S.UNTIL_NS]:
             if t > horizon:
                 z[S.STATUS] |= COMPLETED_BIT
@@ -166,22 +189,7 @@ def loop(z, g, f):
             z[S.STATUS] |= EVENT_LIMIT
             break
         events += 1
-        z[N.EVENTS] += 1
-        measure.advance(z, g, f, t)
-        if z[S.NEXT_ENTRY_NS] == t:
-            timeline.next_entry(z, g, f)
-        elif timer_ns == t:
-            code = z[z[S.HEAP] + 1]
-            heap.pop(z)
-            if code < ARRIVAL_CODE:
-                life.wake(z, g, f, code)
-            else:
-                arrive(z, g, f, code - ARRIVAL_CODE)
-        elif core_ns == t:
-            slices.core_event(z, g, f, c)
-        else:
-            control(z, g, f, t)
-        drain(z, g, f)
+        handle(z, g, f, t, c, timer_ns == t, core_ns == t)
     z[S.HANDLED] = events
     return events
 

@@ -25,6 +25,22 @@ def push(z, time_ns, code):
 
 
 @leaf
+def lesser(z, a, b):
+    """Position of the lesser of two entries.
+
+    Chosen by a mask: which it is cannot be foreseen, and a wrong guess costs more than the comparison.
+    """
+    is_b = (z[b] < z[a]) | ((z[b] == z[a]) & (z[b + 1] < z[a + 1]))
+    return a ^ ((a ^ b) & -int(is_b))
+
+
+@leaf
+def least_of_four(z, first):
+    """Position of the least of the four entries from `first` on."""
+    return lesser(z, lesser(z, first, first + 2), lesser(z, first + 4, first + 6))
+
+
+@leaf
 def pop(z):
     """Remove the least entry of a heap that is not empty; the caller has read it."""
     heap, last = z[S.HEAP], z[S.HEAP_SIZE] - 1
@@ -37,9 +53,12 @@ def pop(z):
         if child >= last:
             break
         best = heap + 2 * child
-        for other in range(best + 2, heap + 2 * min(child + 4, last), 2):
-            if z[other] < z[best] or (z[other] == z[best] and z[other + 1] < z[best + 1]):
-                best = other
+        if child + 4 <= last:
+            best = least_of_four(z, best)
+        else:
+            for other in range(best + 2, heap + 2 * last, 2):
+                if z[other] < z[best] or (z[other] == z[best] and z[other + 1] < z[best + 1]):
+                    best = other
         if z[best] > time_ns or (z[best] == time_ns and z[best + 1] > code):
             break
         z[heap + 2 * hole] = z[best]

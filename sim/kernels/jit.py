@@ -16,18 +16,24 @@ from sim.kernels.compiler import EntryCompiler, PartCompiler
 OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
-def part(function, **options):
+def part(function, is_cold=False, is_leaf=False):
     """A function that only kernels call."""
     if config.DISABLE_JIT:
         return function
+    # said either way: what is not said, Numba takes from the caller that is compiled first
     made = nb.njit(
-        pipeline_class=PartCompiler, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS, **options
+        pipeline_class=PartCompiler,
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        forceinline=is_leaf,
+        **OPTIONS,
     )(function)
 
     def refuse(*args, **kws):
         raise TypeError(f"{function.__name__} is a part of the kernel: call it through tests.kernel.call")
 
     def add_overload(result):
+        result.library.is_cold, result.library.function = is_cold, result.fndesc.llvm_func_name
         key = functools.partial(refuse)  # stands for the machine code that others would call
         made.targetctx.insert_user_function(key, result.fndesc, [result.library])
         made.overloads[tuple(result.signature.args)] = result._replace(entry_point=key)
@@ -41,9 +47,14 @@ def kernel(function):
     return part(function)
 
 
+def cold(function):
+    """A part that is never inlined: what most lanes do without stays out of the way of the rest."""
+    return part(function, is_cold=True)
+
+
 def leaf(function):
     """A part that is inlined wherever it is called."""
-    return part(function, forceinline=True)
+    return part(function, is_leaf=True)
 
 
 def entry(function):

@@ -15,7 +15,7 @@ from sim.kernels import (
     queues,
     strand,
 )
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, kernel, leaf
 from sim.kernels.rows import class_state, core, klass, mail, process, process_ring
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -61,7 +61,7 @@ def start_activation(z, g, f, p):
     z[row + P.IDEAL_NS] = 0
 
 
-@kernel
+@cold
 def flee(z, g, f, p, last, mechanism):
     """Force-move p, which wakes, from a core where it cannot run; the core that it is on then."""
     target = place.refuge(z, g, f, p, last)
@@ -207,7 +207,7 @@ def admit(z, g, f, p, reference):
     ready(z, g, f, p, c)
 
 
-@kernel
+@cold
 def drop_mail(z, g, f, p):
     """Give the messages that p never took back to the pool."""
     row = process(z, p)

@@ -4,7 +4,7 @@ A window of N migrations is a ring of the last N times: the entry that would be 
 oldest, so one comparison tells whether N of them are too recent.
 """
 
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold, kernel
 from sim.kernels.rows import core, core_ring, process, process_ring
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -73,7 +73,7 @@ def bucket_allows(z, g, f, t):
     return z[S.TOKENS] >= TOKEN
 
 
-@kernel
+@cold
 def first_refusal(z, g, f, t, p, source, target, is_return):
     """First limit that refuses a migration at t, as a reason of denial, or PASSED."""
     if not process_allows(z, g, f, t, p):
@@ -114,7 +114,7 @@ def charge_storm(z, g, f, t):
             z[z[S.STORM_RING] + i] = TIME_PAST_NS
 
 
-@kernel
+@cold
 def charge(z, g, f, t, p, source, target):
     """Enter a migration at t into every limit that is set."""
     row = process(z, p)

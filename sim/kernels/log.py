@@ -15,7 +15,7 @@ GC       1 if major, length in ns         | STALL    hardware core, 0 (process -
 OFFLINE  hardware core, cause (process -1)| ONLINE   hardware core, cause (process -1)
 """
 
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, leaf
 from sim.layout import lane as S
 from sim.layout import parameter as K
 
@@ -24,7 +24,7 @@ SEGMENT, IDLE, SEND, SPAWN, ADJUST, WINDOW = 10, 11, 12, 13, 14, 15
 TIMELINE, AFFINITY, REBIND, GC, STALL, OFFLINE, ONLINE = 16, 17, 18, 19, 20, 21, 22
 
 
-@kernel
+@cold
 def store(z, g, f, code, core, process, a, b):
     """Append one entry if there is room; the count goes on, so that a full log shows."""
     at = z[S.LOG_COUNT]

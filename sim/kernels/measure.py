@@ -1,7 +1,8 @@
 """What is measured while a lane runs (DESIGN §10)."""
 
 from sim.kernels import bits, log, queues, settle
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, kernel, leaf
+from sim.kernels.machine import bit_length
 from sim.kernels.rows import core, mask, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -24,7 +25,7 @@ def leave(z, g, f, c):
     z[core(z, c) + C.AREA] += z[S.NOW_NS]
 
 
-@kernel
+@cold
 def wasted_cores(z, g, f):
     """IDLE cores that are allowed to run some queued process, with masks."""
     if z[z[S.MASK_WAITING]] > 0:
@@ -56,11 +57,7 @@ def advance(z, g, f, t):
 @leaf
 def bucket(x):
     """Histogram bucket of x >= 0: exact below 64, then 64 a factor of two."""
-    e = 0
-    while (x >> e) >= 128:
-        e += 8
-    while e > 0 and (x >> (e - 1)) < 128:
-        e -= 1
+    e = max(0, bit_length(x) - 7)
     return 64 * e + (x >> e)
 
 
@@ -86,7 +83,7 @@ def end_activation(z, g, f, p):
         settle.settle(z, p)
 
 
-@kernel
+@cold
 def restart(z, g, f):
     """Begin to measure: counters to zero, running segments counted from now."""
     t = z[S.NOW_NS]
@@ -120,7 +117,7 @@ def jain_q32(total, squares, n):
     return int(total * total / (n * squares) * 4294967296.0 + 0.5)
 
 
-@kernel
+@cold
 def end_window(z, g, f):
     """Index of busy time and of processes present by core over the window, and a new window."""
     t = z[S.NOW_NS]
@@ -160,7 +157,7 @@ def window(z, g, f):
     z[S.NEXT_WINDOW_NS] += z[K.WINDOW_NS]
 
 
-@kernel
+@cold
 def finish(z, g, f):
     """At the horizon: count the part of the running segments that lies before it."""
     t = z[S.NOW_NS]

@@ -1,7 +1,7 @@
 """Memory of the nodes: where a process's heaps stand, and what collections move (DESIGN §14)."""
 
 from sim.kernels import log
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold, kernel
 from sim.kernels.rows import core, klass, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -30,7 +30,7 @@ def fits(z, node, bytes_):
     return z[z[S.NODE_USED] + node] + bytes_ <= z[z[S.NODE_CAPACITY] + node]
 
 
-@kernel
+@cold
 def has_room(z, p, target):
     """May p migrate to the target, as far as memory goes?"""
     node, row = z[core(z, target) + C.NODE], process(z, p)
@@ -56,7 +56,7 @@ def node_for(z, g, p, node):
     return node
 
 
-@kernel
+@cold
 def allocate(z, g, p, node):
     """Give p its memory, at its first dispatch."""
     row = process(z, p)
@@ -67,7 +67,7 @@ def allocate(z, g, p, node):
     z[row + P.OLD_HOME] = node
 
 
-@kernel
+@cold
 def release(z, g, p):
     """The memory of an exiting process is free again."""
     row = process(z, p)
@@ -89,7 +89,7 @@ def relocate(z, heap, node, bytes_):
     return True
 
 
-@kernel
+@cold
 def collect(z, g, f, p, c, reds):
     """Collections after a segment of p on c: their time is owed, the new heaps stand on c's node.
 

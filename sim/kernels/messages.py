@@ -1,7 +1,7 @@
 """Messages: targets, mailboxes, calls and replies (DESIGN §4)."""
 
 from sim.kernels import bits, costs, draw, life, log
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core, klass, mail, process, step_row
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -12,13 +12,13 @@ from sim.layout import step as T
 from sim.layout.status import MAILBOX_LIMIT, MESSAGE_LIMIT
 
 
-@kernel
+@cold
 def is_alive(z, g, f, p, serial):
     """Does slot p still hold the process with this serial?"""
     return p >= 0 and z[process(z, p) + P.SERIAL] == serial and z[process(z, p) + P.STATE] != P.FREE
 
 
-@kernel
+@cold
 def pick_member(z, g, f, p, step):
     """Number of the chosen member of the target class, drawing if the rule is random."""
     row = process(z, p)
@@ -41,7 +41,7 @@ def pick_member(z, g, f, p, step):
     return first + j
 
 
-@kernel
+@cold
 def receiver_of(z, g, f, p, step):
     """Slot of the receiver of one message of this step, or NONE if it is gone."""
     pick = g[step_row(g, step) + T.PICK]
@@ -59,7 +59,7 @@ def receiver_of(z, g, f, p, step):
     return slot
 
 
-@kernel
+@cold
 def pay(z, g, f, p, receiver):
     """Charge the sender for the distance of a message."""
     c, other = z[process(z, p) + P.QUEUE_CORE], z[process(z, receiver) + P.QUEUE_CORE]
@@ -72,7 +72,7 @@ def pay(z, g, f, p, receiver):
         z[core(z, c) + C.OWED_NS] += z[K.MESSAGE_LINES] * costs.pair_latency_ns(z, g, x, y, d)
 
 
-@kernel
+@cold
 def new_mail(z, g, f):
     """A free entry of the message pool; NONE (marked in the status) if it is used up."""
     i = z[S.MAIL_FREE]
@@ -86,7 +86,7 @@ def new_mail(z, g, f):
     return i
 
 
-@kernel
+@cold
 def post(z, g, f, p, receiver, call):
     """Append a message of p to a mailbox; False if the pool is used up."""
     i = new_mail(z, g, f)
@@ -106,7 +106,7 @@ def post(z, g, f, p, receiver, call):
     return True
 
 
-@kernel
+@cold
 def is_full(z, receiver):
     """Is the receiver's mailbox full? Counted: the message is lost."""
     if z[K.MAILBOX_CAPACITY] == K.UNLIMITED:
@@ -118,7 +118,7 @@ def is_full(z, receiver):
     return True
 
 
-@kernel
+@cold
 def send(z, g, f, p, receiver, call):
     """Deliver one message of p at once; returns whether it arrived. `call` is its call number, 0 for none."""
     z[N.MESSAGES] += 1
@@ -135,7 +135,7 @@ def send(z, g, f, p, receiver, call):
     return True
 
 
-@kernel
+@cold
 def receive(z, g, f, p, count):
     """Take `count` messages if they are there; the last one's sender is remembered."""
     row = process(z, p)
@@ -155,7 +155,7 @@ def receive(z, g, f, p, count):
     return True
 
 
-@kernel
+@cold
 def reply(z, g, f, p):
     """Answer the last message: end the caller's call, or send an ordinary message if it was no call."""
     row = process(z, p)

@@ -1,7 +1,7 @@
 """Schedulers online: those beyond the number are suspended, whatever their core (DESIGN §20)."""
 
 from sim.kernels import bits, erts_balance, erts_queue, evacuate, schedulers
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core, erts, hardware
 from sim.layout import core as C
 from sim.layout import erts as E
@@ -10,7 +10,7 @@ from sim.layout import lane as S
 from sim.layout import parameter as K
 
 
-@kernel
+@cold
 def renew_paths(z, count):
     """Those online have no paths, the others push all to those (OTP: change_no_used_runqs)."""
     z[S.FORCED] = 1
@@ -27,7 +27,7 @@ def renew_paths(z, count):
     erts_queue.count_empty(z)
 
 
-@kernel
+@cold
 def suspend(z, g, f, c):
     """Scheduler c stops: at once, or at the end of its slice."""
     z[core(z, c) + C.SUSPENDED] = 1
@@ -37,7 +37,7 @@ def suspend(z, g, f, c):
         schedulers.go_offline(z, g, f, c)
 
 
-@kernel
+@cold
 def resume(z, g, f, c):
     """Scheduler c is suspended no more."""
     row = core(z, c)
@@ -50,7 +50,7 @@ def resume(z, g, f, c):
         schedulers.welcome(z, g, f, c)
 
 
-@kernel
+@cold
 def set_schedulers_online(z, g, f, count):
     """The first `count` schedulers work, the others rest."""
     n = z[K.NUM_CORES]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sim.kernels import bits, draw, queues
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold, kernel
 from sim.kernels.rows import core, mask, process
 from sim.layout import core as C
 from sim.layout import lane as S
@@ -78,7 +78,7 @@ def least_loaded(z, g, f, p, reference, within):
     return best
 
 
-@kernel
+@cold
 def best_of(z, g, f, p):
     """The least loaded of `choices` random cores; ties to the first drawn.
 
@@ -92,7 +92,7 @@ def best_of(z, g, f, p):
     return best
 
 
-@kernel
+@cold
 def probe(z, g, f, p, reference):
     """The reference if its load is below a limit, else the first of `choices` random cores where it is.
 
@@ -108,7 +108,7 @@ def probe(z, g, f, p, reference):
     return own
 
 
-@kernel
+@cold
 def numa_local(z, g, f, p, reference):
     """Least loaded core of p's home node, else of the machine; without a home, the reference's node.
 
@@ -123,7 +123,7 @@ def numa_local(z, g, f, p, reference):
     return found if found >= 0 else anywhere(z, g, f, p, reference)
 
 
-@kernel
+@cold
 def anywhere(z, g, f, p, reference):
     """Least loaded core of the machine; the reference if none is available."""
     found = least_loaded(z, g, f, p, reference, z[S.ALL_CORES])
@@ -153,7 +153,7 @@ def has_other(z, within, c):
     return False
 
 
-@kernel
+@cold
 def refuge(z, g, f, p, c):
     """Where p goes when it cannot stay on core c: the least loaded available core that suits it, or NONE."""
     row = process(z, p)
@@ -172,7 +172,7 @@ def refuge(z, g, f, p, c):
     return best
 
 
-@kernel
+@cold
 def propose(z, g, f, p, rule, reference):
     """Core proposed by a placement rule; `reference` is the parent's, the start or the last core."""
     if rule == R.PARENT:

@@ -46,6 +46,7 @@ class GetItem(AbstractTemplate):
     """Type of pointer[i]."""
 
     def generic(self, args, kws):
+        """The signature, or None if it is not about a pointer."""
         pointer, index = args
         if isinstance(pointer, Pointer) and isinstance(index, types.Integer):
             return signature(pointer.dtype, pointer, types.intp)
@@ -57,6 +58,7 @@ class SetItem(AbstractTemplate):
     """Type of pointer[i] = x."""
 
     def generic(self, args, kws):
+        """The signature, or None if it is not about a pointer."""
         pointer, index, _ = args
         if isinstance(pointer, Pointer) and not pointer.is_table and isinstance(index, types.Integer):
             return signature(types.none, pointer, types.intp, pointer.dtype)
@@ -70,6 +72,7 @@ class StaticGetItem(AbstractTemplate):
     key = "static_getitem"
 
     def generic(self, args, kws):
+        """The signature, or None if it is not about a pointer."""
         pointer, index = args
         if isinstance(pointer, Pointer) and isinstance(index, int):
             return signature(pointer.dtype, pointer, types.intp)

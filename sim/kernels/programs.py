@@ -1,7 +1,7 @@
 """The interpreter of class programs and of the operations of a replayed trace (DESIGN §4)."""
 
 from sim.kernels import affinity, bits, draw, heap, life, log, messages
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold, kernel
 from sim.kernels.rows import core, klass, process, step_row
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -72,7 +72,7 @@ def call(z, g, f, p, c, step):
     return wait(z, g, f, p, c, P.CALLING, 0)
 
 
-@kernel
+@cold
 def act(z, g, f, p, c, step):
     """Steps other than run, block and exit."""
     op, row = g[step_row(g, step) + T.OP], process(z, p)
@@ -137,7 +137,7 @@ def interpret(z, g, f, p, c):
     return LEFT
 
 
-@kernel
+@cold
 def begin_trace(z, g, f, p, copy, trace_process):
     """Make p the given process of a copy of the trace."""
     row = process(z, p)
@@ -150,7 +150,7 @@ def begin_trace(z, g, f, p, copy, trace_process):
     z[z[S.REPLAY_SLOTS] + copy * z[S.NUM_TRACE] + trace_process] = p
 
 
-@kernel
+@cold
 def begin_away(z, g, p, delay_ns):
     """A process that is away when the recording begins does not run first: True if p is such a one."""
     row, at = process(z, p), z[process(z, p) + P.PC]
@@ -216,7 +216,7 @@ def spawn_trace(z, g, f, p, c, at):
     log.note(z, g, f, log.SPAWN, c, p, child, 0)
 
 
-@kernel
+@cold
 def interpret_trace(z, g, f, p, c):
     """As interpret(), for a process of a replayed trace."""
     row = process(z, p)

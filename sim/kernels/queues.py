@@ -5,7 +5,7 @@ the counts of waiting processes. Thieves and the balancer take from the middle, 
 """
 
 from sim.kernels import bits, erts_queue, strand, tree
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, kernel, leaf
 from sim.kernels.rows import core, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -85,7 +85,7 @@ def remove(z, g, f, c, p):
         strand.clear(z, p)
 
 
-@kernel
+@cold
 def rotate(z, c, p):
     """Move p, which is not the last one, to the tail of level 2 of core c's queue."""
     before, after = z[process(z, p) + P.PREV], z[process(z, p) + P.NEXT]
@@ -101,7 +101,7 @@ def rotate(z, c, p):
     z[core(z, c) + C.LAST + 2] = p
 
 
-@kernel
+@cold
 def skip_low(z, g, f, c):
     """Low-skip rule (OTP: check_requeue_process): rotate low processes to the tail until one may run."""
     while True:
@@ -112,7 +112,7 @@ def skip_low(z, g, f, c):
         rotate(z, c, p)
 
 
-@kernel
+@cold
 def take_allowed(z, g, f, c):
     """As take(), where some of the queue may not run on core c; NONE if none may."""
     for level in range(C.LEVELS - 1):

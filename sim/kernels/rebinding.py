@@ -1,7 +1,7 @@
 """The re-binding pass: unpinned schedulers move to free and to faster cores (DESIGN §12)."""
 
 from sim.kernels import bits, draw, queues, schedulers
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, leaf
 from sim.kernels.rows import core, hardware
 from sim.layout import core as C
 from sim.layout import hardware as H
@@ -26,7 +26,7 @@ def place_of(z, c):
     return following if following >= 0 else z[core(z, c) + C.HARDWARE]
 
 
-@kernel
+@cold
 def count_active(z):
     """Count the active schedulers of each hardware core into its row."""
     for h in range(z[K.NUM_HARDWARE]):
@@ -36,7 +36,7 @@ def count_active(z):
             z[hardware(z, place_of(z, c)) + H.ACTIVE] += 1
 
 
-@kernel
+@cold
 def movable_on(z, h):
     """The last unpinned active scheduler on hardware core h that is not RUNNING, or NONE."""
     for c in range(z[K.NUM_CORES] - 1, -1, -1):
@@ -46,7 +46,7 @@ def movable_on(z, h):
     return C.NONE
 
 
-@kernel
+@cold
 def crowded_core(z):
     """Hardware core with the most active schedulers, two or more, of which one can be moved; or NONE."""
     best, most = C.NONE, 1
@@ -57,7 +57,7 @@ def crowded_core(z):
     return best
 
 
-@kernel
+@cold
 def free_core(z, origin, most_q20):
     """The fastest, then nearest open core without active schedulers, at most as slow as given; or NONE."""
     best, best_d = C.NONE, 0
@@ -70,7 +70,7 @@ def free_core(z, origin, most_q20):
     return best
 
 
-@kernel
+@cold
 def spread(z, g, f):
     """Move one scheduler from the most crowded core to a free one; False if there is nothing to move."""
     crowded = crowded_core(z)
@@ -82,7 +82,7 @@ def spread(z, g, f):
     return schedulers.migrate_scheduler(z, g, f, movable_on(z, crowded), h)
 
 
-@kernel
+@cold
 def speed_up(z, g, f):
     """Move the fullest scheduler that a faster free core would serve; False if there is none."""
     best, most, where = C.NONE, 0, C.NONE
@@ -100,7 +100,7 @@ def speed_up(z, g, f):
     return schedulers.migrate_scheduler(z, g, f, best, where)
 
 
-@kernel
+@cold
 def disturb(z, g, f):
     """What an operating system does now and then: a thread that does not run changes to a free core."""
     key = draw.mix(z[K.KEY], OS_STREAM)
@@ -115,7 +115,7 @@ def disturb(z, g, f):
     schedulers.migrate_scheduler(z, g, f, x, h)
 
 
-@kernel
+@cold
 def rebinding_pass(z, g, f):
     """One pass: spread, then speed up where the mode does that, then what the operating system does."""
     z[S.NEXT_REBIND_NS] += z[K.REBIND_PERIOD_NS]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sim.kernels import bits
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, kernel, leaf
 from sim.kernels.rows import class_numbers, hardware, process
 from sim.layout import counter as N
 from sim.layout import hardware as H
@@ -144,7 +144,7 @@ def warm_q16(z, g, p, y):
     return survived_q16(z, g, now, then, z[hardware(z, y) + H.PRIVATE_BYTES])
 
 
-@kernel
+@cold
 def owe(z, g, f, p, x, y):
     """p must fetch at hardware core y what it had at x: sets its refill debt; returns that in ns."""
     row = process(z, p)
@@ -175,7 +175,7 @@ def owe(z, g, f, p, x, y):
     return refill_ns
 
 
-@leaf
+@cold
 def touch(z, p, x, is_other):
     """Footprints of x's physical core and cluster grow by what p touches; p remembers both."""
     row, at = process(z, p), hardware(z, x)
@@ -187,7 +187,7 @@ def touch(z, p, x, is_other):
     z[row + P.SHARED_FOOTPRINT] = z[shared]
 
 
-@kernel
+@cold
 def follow(z, g, f, p, y):
     """The scheduler of p was re-bound: its caches stayed behind, at another hardware core."""
     x = z[process(z, p) + P.PLACE]

@@ -1,7 +1,7 @@
 """Schedulers on hardware cores: sharing a core, re-binding, going offline and coming back (DESIGN §12)."""
 
 from sim.kernels import bits, energy, erts_queue, evacuate, log, queues, tree
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import core, erts, hardware
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -13,13 +13,13 @@ from sim.layout import table as G
 from sim.layout.sentinel import TIME_NEVER_NS
 
 
-@kernel
+@cold
 def is_open(z, h):
     """Is a hardware core online and not draining?"""
     return z[hardware(z, h) + H.STATE] == H.OPEN
 
 
-@kernel
+@cold
 def stall(z, g, f, c):
     """c wants its core, which another scheduler has: it waits behind those that wait already."""
     h = z[core(z, c) + C.HARDWARE]
@@ -39,14 +39,14 @@ def stall(z, g, f, c):
         tree.set_event(z, holder, spin_end_ns(z, holder))
 
 
-@kernel
+@cold
 def spin_end_ns(z, c):
     """Until when the idle scheduler c keeps its hardware core from others: it spins, within its quantum."""
     held_ns = z[hardware(z, z[core(z, c) + C.HARDWARE]) + H.HELD_NS]
     return max(z[S.NOW_NS], min(z[erts(z, c) + E.SPIN_UNTIL_NS], held_ns + z[K.OS_QUANTUM_NS]))
 
 
-@kernel
+@cold
 def rest(z, c):
     """c goes idle: its hardware core goes to the next one, at once or when c has spun."""
     if z[K.ERTS] and spin_end_ns(z, c) > z[S.NOW_NS]:
@@ -58,7 +58,7 @@ def rest(z, c):
     release(z, c)
 
 
-@kernel
+@cold
 def unstall(z, c):
     """Take c out of those that wait for its core."""
     at = hardware(z, z[core(z, c) + C.HARDWARE])
@@ -74,7 +74,7 @@ def unstall(z, c):
         z[at + H.LAST_WAITER] = before
 
 
-@kernel
+@cold
 def take_core(z, g, f, c):
     """May c dispatch: does it have its hardware core? If not, it waits for it."""
     at = hardware(z, z[core(z, c) + C.HARDWARE])
@@ -92,7 +92,7 @@ def take_core(z, g, f, c):
     return False
 
 
-@kernel
+@cold
 def release(z, c):
     """c needs its hardware core no more: the first that waits has it."""
     at = hardware(z, z[core(z, c) + C.HARDWARE])
@@ -109,7 +109,7 @@ def release(z, c):
         queues.push_ready(z, first)
 
 
-@kernel
+@cold
 def copy_facts(z, h, c):
     """c sees the facts of hardware core h from now on."""
     at = hardware(z, h)
@@ -117,7 +117,7 @@ def copy_facts(z, h, c):
         z[core(z, c) + C.BASE_Q20 + i] = z[at + i]
 
 
-@kernel
+@cold
 def update_sets(z, g, c, h):
     """c is in those sets of schedulers whose hardware cores hold h; the first set holds all."""
     for i in range(1, z[S.NUM_SETS]):
@@ -128,7 +128,7 @@ def update_sets(z, g, c, h):
             bits.drop(z, z[S.ALL_CORES] + i * z[S.WORDS], c)
 
 
-@kernel
+@cold
 def wake_up(z, g, f, c):
     """An OFFLINE scheduler whose core is open is IDLE again; due if something is queued there."""
     z[core(z, c) + C.STATE] = C.IDLE
@@ -141,7 +141,7 @@ def wake_up(z, g, f, c):
     evacuate.update_queue(z, c)
 
 
-@kernel
+@cold
 def welcome(z, g, f, c):
     """An OFFLINE scheduler whose core is open works again."""
     wake_up(z, g, f, c)
@@ -149,7 +149,7 @@ def welcome(z, g, f, c):
         queues.make_due(z, g, f, c, z[S.NOW_NS])
 
 
-@kernel
+@cold
 def is_any_running(z, h):
     """Does a scheduler run a process on hardware core h?"""
     for c in range(z[K.NUM_CORES]):
@@ -158,7 +158,7 @@ def is_any_running(z, h):
     return False
 
 
-@kernel
+@cold
 def finish_draining(z, h):
     """A draining core on which nothing runs any more is off."""
     if z[hardware(z, h) + H.STATE] == H.DRAINING and not is_any_running(z, h):
@@ -166,7 +166,7 @@ def finish_draining(z, h):
         z[hardware(z, h) + H.STATE] = H.OFF
 
 
-@kernel
+@cold
 def stand_on(z, g, f, c, h):
     """Re-bind c, which is not RUNNING, to the open hardware core h."""
     row, old = core(z, c), z[core(z, c) + C.HARDWARE]
@@ -196,14 +196,14 @@ def stand_on(z, g, f, c, h):
         queues.make_due(z, g, f, c, z[S.NOW_NS])
 
 
-@kernel
+@cold
 def rebind(z, g, f, c, h):
     """Re-bind c and let those move that its new place frees."""
     stand_on(z, g, f, c, h)
     evacuate.rescue(z, g, f)
 
 
-@kernel
+@cold
 def migrate_scheduler(z, g, f, c, h):
     """Move scheduler c to hardware core h, at the end of its slice if it runs; False if it is refused."""
     row = core(z, c)
@@ -216,20 +216,20 @@ def migrate_scheduler(z, g, f, c, h):
     return True
 
 
-@kernel
+@cold
 def bind_scheduler_to_core(z, g, f, c, h):
     """Pin scheduler c to hardware core h; False if it is there already or h is not open."""
     z[core(z, c) + C.PINNED] = 1
     return migrate_scheduler(z, g, f, c, h)
 
 
-@kernel
+@cold
 def unbind_scheduler(z, c):
     """Scheduler c may be moved from now on."""
     z[core(z, c) + C.PINNED] = 0
 
 
-@kernel
+@cold
 def go_offline(z, g, f, c):
     """c, which is not RUNNING, has lost its hardware core."""
     row, h = core(z, c), z[core(z, c) + C.HARDWARE]
@@ -252,7 +252,7 @@ def go_offline(z, g, f, c):
     finish_draining(z, h)
 
 
-@kernel
+@cold
 def after_slice(z, g, f, c):
     """What waits for the end of a slice of c; True if c does not dispatch now."""
     row, t = core(z, c), z[S.NOW_NS]

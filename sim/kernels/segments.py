@@ -125,10 +125,11 @@ def book(z, g, f, p, c):
     z[row + P.REMAINING] -= reds
     z[row + P.IDEAL_NS] += (reds * costs.scaled_q20(z, p, z[K.FASTEST_Q20]) + ROUND_UP_Q20) >> 20
     z[N.REDUCTIONS] += reds
-    z[N.DIRECT_NS] += direct
-    z[N.REFILL_NS] += refill_ns
-    z[N.REMOTE_NS] += remote
-    z[S.PERIOD_OVERHEAD_NS] += direct + refill_ns + remote
+    if direct | refill_ns | remote:
+        z[N.DIRECT_NS] += direct
+        z[N.REFILL_NS] += refill_ns
+        z[N.REMOTE_NS] += remote
+        z[S.PERIOD_OVERHEAD_NS] += direct + refill_ns + remote
     z[S.PERIOD_BUSY_NS] += length
     if z[row + P.AFFINITY] != P.NO_AFFINITY:
         note_preference(z, p, c, length)

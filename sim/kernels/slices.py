@@ -17,7 +17,7 @@ from sim.kernels import (
     steal,
     tree,
 )
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, leaf
 from sim.kernels.rows import core, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -26,6 +26,8 @@ from sim.layout import parameter as K
 from sim.layout import policy as R
 from sim.layout import process as P
 from sim.layout.sentinel import TIME_NEVER_NS
+
+SLICE_ENDS = -1
 
 
 @leaf
@@ -49,29 +51,45 @@ def preempt(z, g, f, p, c):
     queues.append(z, g, f, c, p)
 
 
-@kernel
+@cold
+def interpret(z, g, f, p, c):
+    """What p does next: programs.RUNS, OWES or LEFT."""
+    if z[K.IS_REPLAY]:
+        return programs.interpret_trace(z, g, f, p, c)
+    return programs.interpret(z, g, f, p, c)
+
+
+@leaf
 def proceed(z, g, f, p, c):
-    """Go on with p on core c; True while it runs (the core has an event), False when its slice has ended."""
-    row = process(z, p)
-    if z[row + P.REMAINING] == 0:
-        if z[K.IS_REPLAY]:
-            outcome = programs.interpret_trace(z, g, f, p, c)
-        else:
-            outcome = programs.interpret(z, g, f, p, c)
+    """Reductions that p, which runs on core c, runs next; SLICE_ENDS if its slice has ended."""
+    outcome = programs.RUNS
+    if z[process(z, p) + P.REMAINING] == 0:
+        outcome = interpret(z, g, f, p, c)
         if outcome == programs.LEFT:
-            return False
-        if outcome == programs.OWES:
-            segments.segment(z, g, f, p, c, 0)
-            return True
+            return SLICE_ENDS
+    if outcome == programs.OWES:
+        return 0
     budget = z[core(z, c) + C.BUDGET]
     if budget > 0 or z[core(z, c) + C.OWED_NS] > 0:
-        segments.segment(z, g, f, p, c, min(z[row + P.REMAINING], budget))
-        return True
+        return min(z[process(z, p) + P.REMAINING], budget)
     preempt(z, g, f, p, c)
-    return False
+    return SLICE_ENDS
 
 
-@kernel
+@leaf
+def begin(z, g, f, p, c):
+    """As proceed(), of a slice that begins."""
+    outcome = programs.RUNS
+    if z[process(z, p) + P.REMAINING] == 0:
+        outcome = interpret(z, g, f, p, c)
+        if outcome == programs.LEFT:
+            return SLICE_ENDS
+    if outcome == programs.OWES:
+        return 0
+    return min(z[process(z, p) + P.REMAINING], z[core(z, c) + C.BUDGET])
+
+
+@cold
 def rest(z, g, f, c):
     """Core c found nothing to do."""
     z[core(z, c) + C.STATE] = C.IDLE
@@ -88,7 +106,7 @@ def rest(z, g, f, c):
         schedulers.rest(z, c)
 
 
-@kernel
+@leaf
 def end(z, g, f, p, c):
     """The slice of p on c has ended; True if c goes on to dispatch."""
     z[core(z, c) + C.STATE] = C.PENDING
@@ -96,7 +114,7 @@ def end(z, g, f, p, c):
     return z[K.MOVES] == 0 or not schedulers.after_slice(z, g, f, c)
 
 
-@kernel
+@leaf
 def next_process(z, g, f, c):
     """What core c runs next: something queued there, or stolen; NONE if it goes idle."""
     if z[core(z, c) + C.QUEUE_LENGTH] > 0:
@@ -110,30 +128,55 @@ def next_process(z, g, f, c):
     return steal.steal(z, g, f, c)
 
 
-@kernel
-def run_core(z, g, f, c):
-    """Dispatch core c until a process runs on it, it is idle, or another scheduler has its hardware core."""
-    # one that was to dispatch may have gone offline before its turn came
-    if z[K.MOVES] and (z[core(z, c) + C.STATE] == C.OFFLINE or not schedulers.take_core(z, g, f, c)):
-        return
-    while z[S.STOP] == 0:
+@cold
+def may_dispatch(z, g, f, c):
+    """Is core c online still, and its hardware core its own? It may have lost either before its turn."""
+    return z[core(z, c) + C.STATE] != C.OFFLINE and schedulers.take_core(z, g, f, c)
+
+
+@cold
+def turn(z, g, f, c, p, is_over):
+    """Go on with p on core c, or dispatch if p is NONE or its slice is over.
+
+    Returns NONE once a process runs on c, or c is idle or stalled; else a process whose slice was over as
+    it began.
+    """
+    reds = SLICE_ENDS
+    if p >= 0:
+        if not is_over:
+            reds = proceed(z, g, f, p, c)
+        if reds < 0 and not end(z, g, f, p, c):
+            return P.NONE
+    if reds < 0:
+        if z[S.STOP] or (z[K.MOVES] and not may_dispatch(z, g, f, c)):
+            return P.NONE
         p = erts_loop.next_process(z, g, f, c) if z[K.ERTS] else next_process(z, g, f, c)
         if p < 0:
             rest(z, g, f, c)
-            return
+            return P.NONE
         segments.start_slice(z, g, f, p, c)
-        if proceed(z, g, f, p, c) or not end(z, g, f, p, c):
-            return
+        reds = begin(z, g, f, p, c)
+        if reds < 0:
+            return p
+    segments.segment(z, g, f, p, c, reds)
+    return P.NONE
 
 
-@kernel
+@leaf
+def run_core(z, g, f, c, p):
+    """Go on with p on core c, or dispatch if it is NONE, until one runs there, or c is idle or stalled."""
+    p = turn(z, g, f, c, p, False)
+    while p >= 0:
+        p = turn(z, g, f, c, p, True)
+
+
+@leaf
 def core_event(z, g, f, c):
     """A segment ended, a woken core starts, or an idle core polls."""
+    p = P.NONE
     if z[core(z, c) + C.STATE] == C.RUNNING:
         p = z[core(z, c) + C.PROCESS]
         segments.end_segment(z, g, f, p, c)
-        if proceed(z, g, f, p, c) or not end(z, g, f, p, c):
-            return
     elif z[core(z, c) + C.STATE] == C.IDLE:
         if z[K.ERTS]:
             tree.set_event(z, c, TIME_NEVER_NS)
@@ -142,4 +185,4 @@ def core_event(z, g, f, c):
         z[S.NUM_IDLE] -= 1
         bits.drop(z, z[S.IDLE_SET], c)
         z[core(z, c) + C.STATE] = C.PENDING
-    run_core(z, g, f, c)
+    run_core(z, g, f, c, p)

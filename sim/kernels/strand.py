@@ -1,7 +1,7 @@
 """Processes that stand where they cannot run, and how they get away (DESIGN §13, §15)."""
 
 from sim.kernels import bits
-from sim.kernels.jit import kernel, leaf
+from sim.kernels.jit import cold, leaf
 from sim.kernels.rows import core, mask, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -10,7 +10,7 @@ from sim.layout import parameter as K
 from sim.layout import process as P
 
 
-@kernel
+@cold
 def allows(z, p, c):
     """check_affinity: may p run on core c?"""
     row = process(z, p)
@@ -23,7 +23,7 @@ def this_event(z):
     return 2 * z[N.EVENTS] + z[S.MEASURING] + 1
 
 
-@kernel
+@cold
 def clear(z, p):
     """p is not stranded, or no more; what one event both did and undid does not count."""
     row = process(z, p)
@@ -37,7 +37,7 @@ def clear(z, p):
             z[row + P.STRANDED_AT] = -this_event(z)  # was so before; may be so again after this event
 
 
-@kernel
+@cold
 def update(z, p, c):
     """Count p, queued on core c, as stranded or not."""
     row = process(z, p)
@@ -54,13 +54,13 @@ def update(z, p, c):
             z[N.STRANDED] += 1
 
 
-@kernel
+@cold
 def is_moved(z, cause):
     """Do processes leave a core that closed for this cause?"""
     return z[K.ON_FAILURE if cause == C.FAILURE else K.ON_POWER] == 1
 
 
-@kernel
+@cold
 def rescue_mechanism(z, c):
     """How a stranded process may leave core c's queue: a mechanism, or NONE if the trigger is off."""
     if z[core(z, c) + C.STATE] != C.OFFLINE:
@@ -71,7 +71,7 @@ def rescue_mechanism(z, c):
     return N.FAILURE if cause == C.FAILURE else N.POWER
 
 
-@kernel
+@cold
 def first_allowed(z, p, c):
     """The first process from p on in its level of core c's queue that may run there; NONE at the end."""
     while p >= 0 and not allows(z, p, c):

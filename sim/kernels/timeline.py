@@ -1,7 +1,7 @@
 """The timeline: cores go and come, frequencies, affinities, bindings and loads change (DESIGN §15)."""
 
 from sim.kernels import affinity, bits, cut, energy, evacuate, log, online, queues, schedulers
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold
 from sim.kernels.rows import class_state, core, hardware, klass, timeline
 from sim.layout import core as C
 from sim.layout import hardware as H
@@ -12,7 +12,7 @@ from sim.layout import table as G
 from sim.layout.sentinel import TIME_NEVER_NS
 
 
-@kernel
+@cold
 def close(z, h, cause):
     """A hardware core takes no more work; FAILURE ends what runs there, POWER lets it end its slice."""
     at = hardware(z, h)
@@ -29,7 +29,7 @@ def close(z, h, cause):
             bits.drop(z, z[S.ONLINE_SET], c)
 
 
-@kernel
+@cold
 def shelter(z, h):
     """Open hardware core with the fewest schedulers, the nearest to h in cyclic-nearest order; or NONE."""
     n = z[K.NUM_HARDWARE]
@@ -43,7 +43,7 @@ def shelter(z, h):
     return best
 
 
-@kernel
+@cold
 def expel(z, g, f, c, cause):
     """Scheduler c stands on a core that has just closed: it is cut, re-bound, drains, or goes offline."""
     row = core(z, c)
@@ -64,7 +64,7 @@ def expel(z, g, f, c, cause):
         schedulers.go_offline(z, g, f, c)
 
 
-@kernel
+@cold
 def close_all(z, g, f, first, end, cause):
     """The cores of an entry close: first all of them, then their schedulers one after the other."""
     for i in range(first, end):
@@ -79,7 +79,7 @@ def close_all(z, g, f, first, end, cause):
                     expel(z, g, f, c, cause)
 
 
-@kernel
+@cold
 def open_core(z, g, f, h, is_first):
     """A hardware core is open again, and with it the schedulers that stand there."""
     at = hardware(z, h)
@@ -100,7 +100,7 @@ def open_core(z, g, f, h, is_first):
                 schedulers.stand_on(z, g, f, c, h)
 
 
-@kernel
+@cold
 def open_all(z, g, f, first, end):
     """The cores of an entry open."""
     is_first = True
@@ -112,7 +112,7 @@ def open_all(z, g, f, first, end):
     evacuate.rescue(z, g, f)
 
 
-@kernel
+@cold
 def set_frequency(z, h, mhz):
     """Hardware core h has another clock; the running segment keeps its length."""
     at = hardware(z, h)
@@ -125,7 +125,7 @@ def set_frequency(z, h, mhz):
             schedulers.copy_facts(z, h, c)
 
 
-@kernel
+@cold
 def change_affinity(z, g, f, at):
     """A class of processes, or every one, has another affinity."""
     new = at + T.NEW
@@ -134,7 +134,7 @@ def change_affinity(z, g, f, at):
             affinity.set_class_affinity(z, g, f, kind, g[new], g[new + 1], g[new + 2], g[new + 3])
 
 
-@kernel
+@cold
 def change_load(z, g, at):
     """Arrivals drawn from now on come at another rate."""
     for kind in range(z[K.NUM_CLASSES]):
@@ -147,7 +147,7 @@ def change_load(z, g, at):
             z[state + T.ANCHOR_COUNT] = z[state + T.ARRIVED] + 1
 
 
-@kernel
+@cold
 def apply(z, g, f, first, end):
     """Do the entry whose rows are first .. end - 1."""
     at = timeline(g, first)
@@ -171,7 +171,7 @@ def apply(z, g, f, first, end):
         change_load(z, g, at)
 
 
-@kernel
+@cold
 def next_entry(z, g, f):
     """Handle the next entry, and find when the one after it is due."""
     entry = z[S.ENTRY]

@@ -12,15 +12,17 @@ def set_event(z, c, time_ns):
     """
     event, tree = z[S.EVENTS], z[S.TREE]
     z[event + c] = time_ns
-    winner = c & ~1
-    if z[event + winner + 1] < z[event + winner]:
-        winner += 1
-    node = (c + z[S.LEAVES]) >> 1
-    z[tree + node] = winner
-    while node > 1:
-        sibling = z[tree + (node ^ 1)]
-        a, b = z[event + winner], z[event + sibling]
-        if b < a or (b == a and sibling < winner):
-            winner = sibling
+    node = c + z[S.LEAVES]
+    winner, least_ns = c, time_ns
+    rival = c ^ 1
+    while True:
+        rival_ns = z[event + rival]
+        # chosen by a mask: who wins is a coin's toss, and a wrong guess costs more than the whole match
+        lost = -int((rival_ns < least_ns) | ((rival_ns == least_ns) & (rival < winner)))
+        winner ^= (winner ^ rival) & lost
+        least_ns ^= (least_ns ^ rival_ns) & lost
         node >>= 1
         z[tree + node] = winner
+        if node == 1:
+            break
+        rival = z[tree + (node ^ 1)]

@@ -215,13 +215,13 @@ MUTATIONS = (
     ),
     Mutation(
         "timers", "pop", "heap.py",
-        "heap + 2 * min(child + 4, last), 2)", "heap + 2 * min(child + 3, last), 2)",
+        "lesser(z, first + 4, first + 6)", "first + 4",
         "the fourth child of the heap is never looked at",
         seeds=(3,),
     ),
     Mutation(
         "timers", "tree", "tree.py",
-        "(b == a and sibling < winner)", "(b == a and sibling > winner)",
+        "(rival < winner)", "(rival > winner)",
         "of two cores at one time the higher goes first",
         seeds=(0,),
     ),

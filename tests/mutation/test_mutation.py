@@ -31,7 +31,7 @@ def test_the_table_covers_the_parts_of_the_kernel() -> None:
     assert len({(mutation.part, mutation.name) for mutation in MUTATIONS}) == len(MUTATIONS)
 
 
-@pytest.mark.parametrize("old", ["a text that is not there", "@kernel"])
+@pytest.mark.parametrize("old", ["a text that is not there", "z[process(z, p)"])
 def test_a_text_that_is_not_there_once_is_an_error(old: str) -> None:
     with pytest.raises(NotApplicableError, match="times, not once"):
         mutated(replace(MUTATIONS[0], old=old))
