@@ -102,7 +102,7 @@ class EntryLibrary(JITCodeLibrary):
         self._finalize_final_module()
 
     def _optimize_final_module(self):
-        passes, builder = self._codegen._module_pass_manager(opt=3, loop_vectorize=False, slp_vectorize=False)
+        passes, builder = self._codegen._module_pass_manager(opt=2, loop_vectorize=False, slp_vectorize=False)
         with self._recorded_timings.record("Module passes", builder):
             passes.run(self._final_module, builder)
 

@@ -114,7 +114,7 @@ def create_copies(z, g, f, stagger_ns, schedulers):
                 life.ready(z, g, f, p, c)
 
 
-@kernel
+@cold
 def drain(z, g, f):
     """Dispatch the cores on the ready list, first in, first out."""
     while z[S.READY_COUNT] > 0:
@@ -147,7 +147,7 @@ def next_control_ns(z):
     return min(first, min(z[S.NEXT_REBIND_NS], z[S.NEXT_WINDOW_NS]))
 
 
-@cold
+@leaf
 def handle(z, g, f, t, c, is_timer, is_core):
     """Handle the event at t: an entry of the timeline, else a timer, else one of core c, else another.
 
@@ -168,7 +168,14 @@ def handle(z, g, f, t, c, is_timer, is_core):
         slices.core_event(z, g, f, c)
     else:
         control(z, g, f, t)
-    drain(z, g, f)
+    if z[S.READY_COUNT] > 0:
+        drain(z, g, f)
+
+
+@leaf
+def next_other_ns(z):
+    """Time of the next event that is neither a timer nor one of a core: only such an event moves it."""
+    return min(z[S.NEXT_ENTRY_NS], next_control_ns(z))
 
 
 @kernel
@@ -176,11 +183,12 @@ def loop(z, g, f):
     """Handle events until UNTIL_NS, the event limit or a stop; returns how many were handled in all."""
     events = z[S.HANDLED]
     horizon, limit = z[K.HORIZON_NS], z[K.MAX_EVENTS]
+    other_ns = next_other_ns(z)
     while z[S.STOP] == 0:
         c = z[z[S.TREE] + 1]
         core_ns = z[z[S.EVENTS] + c]
         timer_ns = z[z[S.HEAP]] if z[S.HEAP_SIZE] > 0 else TIME_NEVER_NS
-        t = min(min(timer_ns, z[S.NEXT_ENTRY_NS]), min(core_ns, next_control_ns(z)))
+        t = min(other_ns, min(timer_ns, core_ns))
         if t > z[S.UNTIL_NS]:
             if t > horizon:
                 z[S.STATUS] |= COMPLETED_BIT
@@ -190,6 +198,8 @@ def loop(z, g, f):
             break
         events += 1
         handle(z, g, f, t, c, timer_ns == t, core_ns == t)
+        if t == other_ns:
+            other_ns = next_other_ns(z)
     z[S.HANDLED] = events
     return events
 

@@ -134,7 +134,7 @@ def may_dispatch(z, g, f, c):
     return z[core(z, c) + C.STATE] != C.OFFLINE and schedulers.take_core(z, g, f, c)
 
 
-@cold
+@leaf
 def turn(z, g, f, c, p, is_over):
     """Go on with p on core c, or dispatch if p is NONE or its slice is over.
 
@@ -162,12 +162,18 @@ def turn(z, g, f, c, p, is_over):
     return P.NONE
 
 
+@cold
+def again(z, g, f, c, p):
+    """turn() for a process whose slice was over as it began."""
+    return turn(z, g, f, c, p, True)
+
+
 @leaf
 def run_core(z, g, f, c, p):
     """Go on with p on core c, or dispatch if it is NONE, until one runs there, or c is idle or stalled."""
     p = turn(z, g, f, c, p, False)
     while p >= 0:
-        p = turn(z, g, f, c, p, True)
+        p = again(z, g, f, c, p)
 
 
 @leaf

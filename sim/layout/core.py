@@ -33,10 +33,10 @@ PRIVATE_BYTES = 29  # private cache
 CLUSTER_BYTES = 30  # cache of the cluster
 FACTS = 7
 # --- the scheduler and its core -------------------------------------------------------------------
-HARDWARE = 31  # core that it stands on
+DEBT_NS = 31  # of the scheduler itself: re-binding, switches of the operating system
 PINNED = 32
 NEXT_HARDWARE = 33  # core to move to at the end of the slice, or NONE
-DEBT_NS = 34  # of the scheduler itself: re-binding, switches of the operating system
+HARDWARE = 34  # core that it stands on
 NEXT_WAITER = 35  # behind it among those that wait for the core, or NONE
 SUSPENDED = 36  # 1: beyond the schedulers online
 CAUSE = 37  # why it is or goes offline: FAILURE or POWER, as counted in CAUSES

@@ -23,21 +23,21 @@ SKIP = 12  # low-skip count while queued
 START_NS = 13  # start of the activation
 WAIT_NS = 14  # waiting time in the activation
 IDEAL_NS = 15  # run time on the fastest core in the activation
-# --- migration ------------------------------------------------------------------------------------
+# --- what else a dispatch touches -------------------------------------------------------------------
 DEBT_NS = 16  # direct cost still to pay
 REFILL_LINES = 17  # cache lines still to fetch
-REFILL_PRICE = 18  # ns of one line, Q10
-FOOTPRINT = 19  # footprint of its core when its last slice began, bytes; NONE if nothing of it is there
-MIGRATIONS = 20
-LAST_MIGRATION_NS = 21
-MASK = 22  # row of the mask table
-AFFINITY = 23  # NO_AFFINITY, PREFERRED, STRICT, DYNAMIC
-# --- what else a dispatch touches -------------------------------------------------------------------
-QUEUE_CORE = 24  # core whose queue holds it
-SERIAL = 25
+AFFINITY = 18  # NO_AFFINITY, PREFERRED, STRICT, DYNAMIC
+OPEN_MIGRATION = 19  # 1: a migration is not settled yet
+QUEUE_CORE = 20  # core whose queue holds it
+SERIAL = 21
+LOW = 22  # 1 if its priority is low
+MIGRATIONS = 23
+# --- migration and caches -------------------------------------------------------------------------
+REFILL_PRICE = 24  # ns of one line, Q10
+FOOTPRINT = 25  # footprint of its core when its last slice began, bytes; NONE if nothing of it is there
 WORKING_SET = 26  # bytes
 SHARED_FOOTPRINT = 27  # as FOOTPRINT, of the cluster
-OPEN_MIGRATION = 28  # 1: a migration is not settled yet
+LAST_MIGRATION_NS = 28
 PLACE = 29  # hardware core whose caches hold it, or NONE
 AGE_NS = 30  # time it has run
 AGE_REDS = 31
@@ -56,7 +56,7 @@ CALL = 42  # number of the current or last call
 IS_CALLING = 43  # 0 no call, 1 from the request until the reply, 2 replied
 COPY = 44  # replay: copy
 TRACE_PROCESS = 45  # replay: process of the trace
-LOW = 46  # 1 if its priority is low
+MASK = 46  # row of the mask table
 WINDOW_POSITION = 47  # in the process's ring of migration times
 # --- settlement of the last migration ---------------------------------------------------------------
 PAID_NS = 48  # its cost
