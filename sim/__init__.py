@@ -1,6 +1,6 @@
 """Coreshift's simulator of BEAM-style schedulers: topology, workload and policies in, columns out."""
 
-from sim.cache import source_digest
+from sim.cache import kernel_cache, source_digest
 from sim.invariants.checked import Break, CheckedResult, Looks, simulate_checked
 from sim.invariants.registry import INVARIANTS
 from sim.layout.counter import MECHANISMS, REASONS
@@ -69,7 +69,7 @@ __all__ = [
     "ProcessLimit", "REASONS", "ROW_COUNT_MAX", "RateLimit", "Replay", "ReplayOp", "ReplayTrace",
     "Result", "Simulation", "SpecError", "Stealing", "Step", "Timeline", "Topology", "TopologyError",
     "TraceError", "Triggers", "VALUE_MAX", "WORKING_SET_MIN_BYTES", "Workload", "beam_of", "bind_order",
-    "compile_kernels", "format_ids", "format_sct", "format_term", "parse_ids", "parse_sct", "parse_term",
-    "plan_of", "replay_stuck", "scheduler_map", "simulate", "simulate_checked", "simulate_logged",
-    "source_digest", "topology_of",
+    "compile_kernels", "format_ids", "format_sct", "format_term", "kernel_cache", "parse_ids", "parse_sct",
+    "parse_term", "plan_of", "replay_stuck", "scheduler_map", "simulate", "simulate_checked",
+    "simulate_logged", "source_digest", "topology_of",
 ]  # fmt: skip

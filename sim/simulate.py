@@ -11,6 +11,7 @@ import numpy as np
 
 from sim.arena import Arena
 from sim.kernels import entries
+from sim.kernels.jit import PROGRESS
 from sim.layout import hardware as H
 from sim.layout import lane as S
 from sim.layout import parameter as K
@@ -157,12 +158,23 @@ def simulate_logged(
     return arena.log(), counters
 
 
-def compile_kernels() -> float:
+def compile_kernels(on_part: Callable[[int, int], None] | None = None) -> float:
     """Compile the kernel, or load it from the cache; returns the seconds it took.
 
-    Call it once in a driver before workers start: they then load what it left.
+    Call it once in a driver before workers start: they then load what it left. Compiling takes about half a
+    minute; `on_part` is called with the number of parts compiled so far and of all, never if it is loaded.
     """
     began = time.perf_counter()
+    PROGRESS.listener = on_part
+    try:
+        simulate_one_process()
+    finally:
+        PROGRESS.listener = None
+    return time.perf_counter() - began
+
+
+def simulate_one_process() -> None:
+    """The least lane there is."""
     ones = np.ones(1)
     topology = Topology(
         name="one", core_type_names=("core",), core_type=[0], core_speed=ones, core_frequency_mhz=[1000],
@@ -174,4 +186,3 @@ def compile_kernels() -> float:
     program = (Step(op="run", draw=Distribution(mean=10.0)), Step(op="exit"))
     workload = Workload(classes=(ProcessClass(name="one", count=1, program=program),))
     simulate(topology, workload, [Lane(Policy())], Simulation(horizon_ns=1000, warmup_ns=0, window_ns=100))
-    return time.perf_counter() - began

@@ -9,11 +9,28 @@ Python calls an `entry`.
 import functools
 
 import numba as nb
-from numba.core import config
+from numba.core import config, types
+from numba.core.dispatcher import Dispatcher
 
 from sim.kernels.compiler import EntryCompiler, PartCompiler
 
 OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
+
+class Progress:
+    """How many of the parts were compiled; `listener`, if there is one, is told of each: (done, of all)."""
+
+    def __init__(self):
+        self.parts, self.compiled, self.listener = [], set(), None
+
+    def note(self, function):
+        """A part was compiled, perhaps not for the first time."""
+        self.compiled.add(function)
+        if self.listener is not None:
+            self.listener(len(self.compiled), len(self.parts))
+
+
+PROGRESS = Progress()
 
 
 def part(function, is_cold=False, is_leaf=False):
@@ -29,16 +46,26 @@ def part(function, is_cold=False, is_leaf=False):
         **OPTIONS,
     )(function)
 
+    PROGRESS.parts.append(function)
+
     def refuse(*args, **kws):
-        raise TypeError(f"{function.__name__} is a part of the kernel: call it through tests.kernel.call")
+        raise TypeError(
+            f"{function.__name__} is a part of the kernel: Python calls those of sim.kernels.entries"
+        )
 
     def add_overload(result):
         result.library.is_cold, result.library.function = is_cold, result.fndesc.llvm_func_name
         key = functools.partial(refuse)  # stands for the machine code that others would call
         made.targetctx.insert_user_function(key, result.fndesc, [result.library])
         made.overloads[tuple(result.signature.args)] = result._replace(entry_point=key)
+        PROGRESS.note(function)
+
+    def get_call_template(args, kws):
+        # a constant is a number like any other: else each one makes a function of its own
+        return Dispatcher.get_call_template(made, tuple(map(types.unliteral, args)), kws)
 
     made._compile_for_args, made.add_overload = refuse, add_overload
+    made.get_call_template = get_call_template
     return made
 
 
