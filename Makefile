@@ -19,7 +19,7 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))
 # DVC runs its stages' `python` from the environment, and sends no statistics.
 DVC = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1 $(PY) -m dvc
 
-.PHONY: help setup sweep test validate bench ui report repro lint format types lock clean distclean
+.PHONY: help setup sweep test validate bench doctor explore ui report repro lint format types lock clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -35,8 +35,14 @@ test: $(STAMP) ## run the tests; ARGS="tests/unit -k mask" chooses some
 validate: $(STAMP) ## hold the simulator against theory (some ten minutes), with a report; ARGS="--quick"
 	@$(PY) -m tests.validation $(ARGS)
 
-bench: $(STAMP) ## time the simulator against plain C, where there is a compiler
-	@$(PY) -m tests.bench.bench_kernel $(ARGS)
+bench: $(STAMP) ## measure speed beside SimPy, Ciw, plain C and Ray; ARGS="--quick --only closed,mm1"
+	@$(PY) -m tests.bench $(ARGS)
+
+doctor: $(STAMP) ## check the installation, and say what to mend; ARGS="--quick"
+	@$(PY) -m pipeline.doctor $(ARGS)
+
+explore: $(STAMP) ## browse a finished sweep in the terminal; ARGS="default" or "list"
+	@$(PY) -m pipeline.explore $(ARGS)
 
 ui: $(STAMP) ## browse the recorded runs (MLflow, on this machine only)
 	@$(PY) -m pipeline.ui $(ARGS)
@@ -92,7 +98,7 @@ $(STAMP): requirements.lock pyproject.toml
 	export PYTHONDONTWRITEBYTECODE= PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1; \
 	$(PY) -m pip install -q --require-hashes -r requirements.lock \
 	  && $(PY) -m pip install -q --no-deps --no-build-isolation -e .
-	@echo "Compiling the simulator (once, a minute or two) ..."
+	@echo "Compiling the simulator (once, about half a minute) ..."
 	@$(PY) -c 'import sim; sim.compile_kernels()'
 	@touch $@
 

@@ -5,14 +5,15 @@ bytes whatever the number of lane parts, threads or resumes that led to them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import yaml
-from scipy import stats
+from scipy.special import stdtrit
 
 import sim
 from pipeline.errors import UserError
@@ -21,6 +22,8 @@ from pipeline.store import table_bytes
 from pipeline.worker import COMPLETED
 
 CONFIDENCE = 0.95
+# Lanes that are summarised at a time: some 70 MB of metrics.
+BLOCK_LANES = 1 << 16
 LABELS = ("topology", "workload", "policy", "binding", "faults")
 OBJECTIVES = ("load_imbalance", "migration_overhead_share")
 # Differences from the baseline are for reading, so they are kept for what people compare.
@@ -76,20 +79,36 @@ def read_run(folder: Path) -> RunTables:
             f"{folder}: not a run folder, {', '.join(missing)} missing",
             "give a folder outputs/<study>/<run key> written by python -m pipeline.sweep",
         )
-    manifest = json.loads((folder / "manifest.json").read_text())
-    points = pl.read_parquet(folder / "points.parquet").sort("point")
-    lanes = pl.scan_parquet(folder / "lanes" / "part-*.parquet", glob=True)
+    manifest = read_file(folder / "manifest.json", lambda path: json.loads(path.read_text()))
+    config = read_file(folder / "config.yaml", lambda path: yaml.safe_load(path.read_text()))
+    points = read_file(folder / "points.parquet", pl.read_parquet).sort("point")
+    lanes = read_file(folder / "lanes" / "part-*.parquet", pl.scan_parquet)
     axes = axes_of(manifest, points)
     return RunTables(
         folder=folder,
-        config=yaml.safe_load((folder / "config.yaml").read_text()) or {},
+        config=config or {},
         manifest=manifest,
         points=points,
         lanes=lanes,
         axes=axes,
         cell_keys=cell_keys_of(axes, points),
-        metrics=metrics_of(lanes),
+        metrics=read_file(folder / "lanes" / "part-*.parquet", lambda _: metrics_of(lanes)),
     )
+
+
+def read_file(path: Path, read: Callable[[Path], Any]) -> Any:
+    """What a reader makes of a file of a run.
+
+    Raises
+    ------
+    RunFolderError naming the file that is damaged, or may not be read
+    """
+    try:
+        return read(path)
+    except (pl.exceptions.PolarsError, yaml.YAMLError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        hint = "the same sweep command looks at every table's checksum, and computes anew what is damaged"
+        raise RunFolderError(f"{path}: cannot be read ({reason})", hint) from error
 
 
 def axes_of(manifest: Mapping[str, Any], points: pl.DataFrame) -> tuple[str, ...]:
@@ -127,17 +146,31 @@ def metrics_of(lanes: pl.LazyFrame) -> tuple[str, ...]:
     return tuple(known + rest)
 
 
-def sorted_lanes(run: RunTables, metrics: Sequence[str]) -> pl.DataFrame:
+def sorted_lanes(lanes: pl.LazyFrame, metrics: Sequence[str]) -> pl.DataFrame:
     """Completed lanes by (point, replicate), metrics as float64, NaN as null, in one chunk."""
     columns = [pl.col(name).cast(pl.Float64).fill_nan(None) for name in metrics]
-    return (
-        run.lanes.filter(pl.col("status") == COMPLETED)
+    found = (
+        lanes.filter(pl.col("status") == COMPLETED)
         .select(pl.col("point").cast(pl.Int32), pl.col("replicate").cast(pl.Int32), *columns)
-        .unique(["point", "replicate"], keep="first", maintain_order=False)
-        .sort("point", "replicate")
         .collect()
-        .rechunk()
     )
+    keys = found["point"].to_numpy().astype(np.int64) << 32 | found["replicate"].to_numpy()
+    if not (np.diff(keys) > 0).all():
+        unique = found.unique(["point", "replicate"], keep="first", maintain_order=False)
+        found = unique.sort("point", "replicate")
+    # Else they lie as a sweep writes them: sorting a wide table costs more than all the rest. The column is
+    # made anew, as Polars sums with other last bits where it knows that a key is sorted.
+    return found.rechunk().with_columns(point=pl.Series(found["point"].to_numpy()))
+
+
+def blocks_of(run: RunTables) -> Iterator[tuple[pl.DataFrame, pl.LazyFrame]]:
+    """Rows of the points and the lanes that belong to them, block by block of bounded size."""
+    points = run.points.with_columns(pl.col("point").cast(pl.Int32)).sort("point")
+    lane_count = int(run.lanes.select(pl.len()).collect().item())
+    height = max(1, BLOCK_LANES * points.height // max(lane_count, 1))
+    for some in points.iter_slices(height):
+        ends = int(some["point"][0]), int(some["point"][-1])
+        yield some, run.lanes.filter(pl.col("point").is_between(*ends))
 
 
 def summarise(run: RunTables) -> pl.DataFrame:
@@ -145,7 +178,8 @@ def summarise(run: RunTables) -> pl.DataFrame:
 
     Columns of a metric `m`: `m_mean`, `m_se` (standard error), `m_low` and `m_high` (Student-t 95 %
     interval over replicates); for main metrics also `m_diff`, `m_diff_low`, `m_diff_high`, the mean
-    paired difference from the cell's baseline. One replicate gives null intervals, never zero ones.
+    paired difference from the cell's baseline, and `m_change`, .., the same as a share of the baseline's
+    mean. One replicate gives null intervals, never zero ones.
     Lanes that failed or hit a limit are left out and counted in `lane_excluded_count`.
 
     Returns
@@ -154,36 +188,39 @@ def summarise(run: RunTables) -> pl.DataFrame:
 
     Complexity and determinism
     --------------------------
-    O(lanes x metrics); the same bytes for any partition of the lanes into parts
+    O(lanes x metrics) time, memory for BLOCK_LANES lanes; the same bytes for any partition into parts
     """
-    lanes = sorted_lanes(run, run.metrics)
-    means = interval_table(lanes, run.metrics)
     baseline = baseline_points(run)
     objective = run.config.get("objective") or {}
     wanted = dict.fromkeys((*MAIN_METRICS, objective.get("metric"), objective.get("keep")))
     main = [name for name in wanted if name in run.metrics]
-    table = (
-        run.points.with_columns(pl.col("point").cast(pl.Int32))
-        .join(baseline, on="point", how="left", maintain_order="left")
-        .with_columns(baseline=pl.col("point") == pl.col("baseline_point"))
-        .join(lane_counts(run, lanes), on="point", how="left", maintain_order="left")
-        .join(means, on="point", how="left", maintain_order="left")
-    )
-    if main:
-        differences = paired_differences(lanes, baseline, main)
-        table = table.join(differences, on="point", how="left", maintain_order="left")
-    return table.sort("point")
-
-
-def lane_counts(run: RunTables, lanes: pl.DataFrame) -> pl.DataFrame:
-    """Lanes that count and lanes left out, a row a point; a lane with no row at all is left out."""
+    compared = baseline["baseline_point"].drop_nulls().unique().to_list()
+    base = sorted_lanes(run.lanes.filter(pl.col("point").is_in(compared)), main)
     expected = int(run.manifest.get("replicates") or 0)
+    parts: list[pl.DataFrame] = []
+    for points, raw in blocks_of(run):
+        lanes = sorted_lanes(raw, run.metrics)
+        table = (
+            points.join(baseline, on="point", how="left", maintain_order="left")
+            .with_columns(baseline=pl.col("point") == pl.col("baseline_point"))
+            .join(lane_counts(points, raw, lanes, expected), on="point", how="left", maintain_order="left")
+            .join(interval_table(lanes, run.metrics), on="point", how="left", maintain_order="left")
+        )
+        if main:
+            differences = paired_differences(lanes, baseline, main, base)
+            table = table.join(differences, on="point", how="left", maintain_order="left")
+        parts.append(table)
+    return pl.concat(parts).sort("point")
+
+
+def lane_counts(points: pl.DataFrame, raw: pl.LazyFrame, lanes: pl.DataFrame, expected: int) -> pl.DataFrame:
+    """Lanes that count and lanes left out, a row a point; a lane with no row at all is left out."""
     done = lanes.group_by("point").agg(replicate_count=pl.len().cast(pl.Int32))
-    seen = run.lanes.select(pl.col("point").cast(pl.Int32), "replicate").unique().collect()
+    seen = raw.select(pl.col("point").cast(pl.Int32), "replicate").unique().collect()
     seen = seen.group_by("point").agg(seen=pl.len().cast(pl.Int32))
     count = pl.col("replicate_count").fill_null(0)
     return (
-        run.points.select(pl.col("point").cast(pl.Int32))
+        points.select("point")
         .join(done, on="point", how="left")
         .join(seen, on="point", how="left")
         .select(
@@ -220,7 +257,7 @@ def student_quantile(count: int) -> float | None:
     """Two-sided Student-t quantile for a mean of `count` values; None below two values."""
     if count < 2:
         return None
-    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, count - 1))
+    return float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2))
 
 
 def baseline_points(run: RunTables) -> pl.DataFrame:
@@ -251,13 +288,17 @@ def named_baseline(run: RunTables) -> list[int]:
     return [named] if isinstance(named, int) else list(named or [])
 
 
-def paired_differences(lanes: pl.DataFrame, baseline: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
-    """Mean and interval of (point - baseline) over the replicates that both have.
+def paired_differences(
+    lanes: pl.DataFrame, baseline: pl.DataFrame, metrics: Sequence[str], base: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Mean and interval of (point - baseline), and of its change, over the replicates that both have.
+
+    `base` has the lanes of the points that others are compared with, where `lanes` may lack them.
 
     Replicate r meets the same arrivals, demands and targets under every policy (common random
     numbers), so the difference within a replicate has far less noise than the two means.
     """
-    other = lanes.select(
+    other = (lanes if base is None else base).select(
         pl.col("point").alias("baseline_point"), "replicate",
         *[pl.col(m).alias(f"{m}|base") for m in metrics],
     )  # fmt: skip
@@ -268,11 +309,35 @@ def paired_differences(lanes: pl.DataFrame, baseline: pl.DataFrame, metrics: Seq
         .select(
             "point", "replicate",
             *[(pl.col(m) - pl.col(f"{m}|base")).alias(m) for m in metrics],
+            *[f"{m}|base" for m in metrics],
         )
         .sort("point", "replicate")
         .rechunk()
     )  # fmt: skip
-    return interval_table(pairs, metrics, suffix="_diff")
+    changes = interval_table(as_changes(pairs, metrics), metrics, suffix="_change")
+    return interval_table(pairs, metrics, suffix="_diff").join(changes, on="point", maintain_order="left")
+
+
+def as_changes(pairs: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
+    """Differences as shares of the baseline's mean, less what its noise does to the share.
+
+    Their mean is the change, a ratio of means, and their spread that of this ratio, linearised (as
+    `pipeline.choice.change_of`). Null where the baseline's mean is 0.
+    """
+    points = pairs["point"].to_numpy()
+    starts = np.flatnonzero(np.append(True, points[1:] != points[:-1])[: len(points)])
+    lengths = np.diff(np.append(starts, len(points)))
+    changes = {}
+    for m in metrics:
+        difference, base = pairs[m].to_numpy(), pairs[f"{m}|base"].to_numpy()
+        known = ~np.isnan(difference)
+        # Sums in the order of replicates: the same bits wherever a point stands.
+        sums = [np.add.reduceat(np.where(known, x, 0.0), starts) for x in (known, difference, base)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean, scale = (np.repeat(total / sums[0], lengths) for total in sums[1:])
+            change = (difference - mean / scale * base + mean) / np.abs(scale)
+        changes[m] = np.where(scale == 0, np.nan, change)
+    return pl.DataFrame({"point": points} | changes).with_columns(pl.col(metrics).fill_nan(None))
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> Path:

@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pipeline.aggregate import OBJECTIVES, RunTables, read_run, summarise, write
 from pipeline.choice_text import flags_file
 from pipeline.figures import draw_figures
 from pipeline.recommend import Recommendation, mark_front, policy_file
-from pipeline.report_html import write_report
+from pipeline.report_html import chart_library, write_report
 
 HEADLINE = (
     *OBJECTIVES, "wasted_core_share", "slowdown_mean", "slowdown_p99", "sojourn_p99_ns",
@@ -63,6 +64,16 @@ def analyse(run_dir: Path, *, draw: bool = True) -> Analysis:
 
 def analyse_tables(run: RunTables, *, draw: bool = True) -> Analysis:
     """`analyse` on tables that are open already; writes to `run.folder`."""
+    if not draw:
+        return write_answer(run)
+    with ThreadPoolExecutor(1) as beside:
+        # Started first, as it takes seconds that another core has time for meanwhile.
+        library = beside.submit(chart_library)
+        return draw_answer(write_answer(run), library)
+
+
+def write_answer(run: RunTables) -> Analysis:
+    """Tables, policies and flags: everything but pictures."""
     summary, recommendations = mark_front(run, summarise(run))
     front = front_table(run, summary)
     files = {
@@ -72,12 +83,15 @@ def analyse_tables(run: RunTables, *, draw: bool = True) -> Analysis:
     }
     files |= write_policies(run, summary, recommendations)
     files |= write_flags(run, recommendations)
-    found = Analysis(run, summary, front, recommendations, files)
-    if draw:
-        charts = draw_figures(run, summary, recommendations, run.folder / "figures")
-        files |= charts.files
-        files["report"] = write_report(run, summary, recommendations, charts.specs)
-    return found
+    return Analysis(run, summary, front, recommendations, files)
+
+
+def draw_answer(found: Analysis, library: Future[str]) -> Analysis:
+    """Figures and report of an analysis; gives it with their files."""
+    run, summary, chosen = found.run, found.summary, found.recommendations
+    charts = draw_figures(run, summary, chosen, run.folder / "figures")
+    report = write_report(run, summary, chosen, charts.specs, library.result())
+    return replace(found, files={**found.files, **charts.files, "report": report})
 
 
 def front_table(run: RunTables, summary: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
@@ -24,6 +24,8 @@ Scalar = str | int | float | bool | None
 POINTS_MAX = 100_000
 LEVEL_DIGITS = 12
 SAMPLE_DIGITS = 6
+# Infinity as YAML writes it; in Hydra's grammar it is inf.
+INFINITIES = {".inf": math.inf, "-.inf": -math.inf}
 # Settings that are text and may look like a number.
 TEXT_KEYS = ("policy.erts.S",)
 
@@ -37,6 +39,8 @@ class Axis:
     low,high : ends of the interval
     is_log   : `tag(log, interval(...))`: even steps of the logarithm
     is_whole : `int(interval(...))`: whole numbers only
+    beside   : values beside an interval, as null in `interval(1, 8), null`; each counts as much as the
+               whole interval where points are drawn
     """
 
     key: str
@@ -45,6 +49,7 @@ class Axis:
     high: float = 0.0
     is_log: bool = False
     is_whole: bool = False
+    beside: tuple[Scalar, ...] = ()
 
     @property
     def is_interval(self) -> bool:
@@ -55,17 +60,28 @@ class Axis:
         """The values; of an interval, `count` evenly spaced ones with both ends, without repeats."""
         if not self.is_interval:
             return self.values
-        spaced = (self.value_at(step / (count - 1), LEVEL_DIGITS) for step in range(count))
-        return tuple(dict.fromkeys(spaced))
+        spaced = [self.between(step / (count - 1), LEVEL_DIGITS) for step in range(count)]
+        return tuple(dict.fromkeys([*spaced, *self.beside]))
 
-    def value_at(self, share: float, digits: int = SAMPLE_DIGITS) -> Scalar:
-        """The value at a share of the way through the axis, 0 <= share <= 1 (values: below 1)."""
+    def value_at(self, share: float) -> Scalar:
+        """The value at a share of the way through the axis, 0 <= share < 1; equal shares for equal values.
+
+        Whole numbers get a share each, the ends of the interval as well.
+        """
         if not self.is_interval:
             return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
+        place = share * (1 + len(self.beside))
+        if place >= 1:
+            return self.beside[min(int(place), len(self.beside)) - 1]
+        return self.between(place, SAMPLE_DIGITS, margin=0.5 if self.is_whole else 0.0)
+
+    def between(self, share: float, digits: int, margin: float = 0.0) -> float:
+        """A number of the interval, rounded to `digits`; `margin` widens it before it is rounded."""
+        low, high = self.low - margin, self.high + margin
         if self.is_log:
-            value = math.exp(math.log(self.low) * (1 - share) + math.log(self.high) * share)
+            value = math.exp(math.log(low) * (1 - share) + math.log(high) * share)
         else:
-            value = self.low * (1 - share) + self.high * share
+            value = low * (1 - share) + high * share
         value = min(max(float(f"{value:.{digits}g}"), self.low), self.high)
         return round(value) if self.is_whole else value
 
@@ -114,22 +130,51 @@ def axis_of(override: Override) -> Axis:
         return Axis(key, range_values(key, sweep))
     if not isinstance(sweep, ChoiceSweep):
         raise TypeError(f"{override.input_line} is no sweep")
+    return choice_axis(key, sweep.list)
+
+
+def choice_axis(key: str, choices: Sequence[object]) -> Axis:
+    """An axis over listed values, one of which may be an interval or a range."""
     items: list[Scalar] = []
-    for item in sweep.list:
-        value = item.text if isinstance(item, QuotedString) else item
-        if isinstance(value, (list, dict)):
-            raise ConfigError(key, value, "a sweep takes numbers, text, true, false or null")
-        items.append(str(value) if key in TEXT_KEYS and type(value) is int else value)
+    interval: Axis | None = None
+    for item in choices:
+        if isinstance(item, IntervalSweep):
+            if interval is not None:
+                hint = "widen the one, or make a sweep of each"
+                raise ConfigError(key, NO_VALUE, "takes one interval, and values beside it", hint)
+            interval = interval_axis(key, item)
+        elif isinstance(item, RangeSweep):
+            items += range_values(key, item)
+        else:
+            items.append(scalar_of(key, item))
+    if interval is not None:
+        return replace(interval, beside=tuple(items))
     if not items:
         raise ConfigError(key, NO_VALUE, "a sweep needs at least one value", f"write {key}=1,2,4")
     return Axis(key, tuple(items))
+
+
+def scalar_of(key: str, item: object) -> Scalar:
+    """One listed value.
+
+    Raises
+    ------
+    ConfigError for a list or a mapping
+    """
+    if isinstance(item, str) and item in INFINITIES:
+        return INFINITIES[item]
+    value = item.text if isinstance(item, QuotedString) else item
+    if not isinstance(value, (str, int, float, bool, type(None))):
+        raise ConfigError(key, value, "a sweep takes numbers, text, true, false or null")
+    return str(value) if key in TEXT_KEYS and type(value) is int else value
 
 
 def interval_axis(key: str, sweep: IntervalSweep) -> Axis:
     """An axis over a continuous interval."""
     low, high = sweep.start, sweep.end
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ConfigError(key, f"interval({low}, {high})", "must have finite ends, the lower one first")
+        hint = "for one value write the value; for inf or null beside a range, interval(1, 8),inf,null"
+        raise ConfigError(key, f"interval({low}, {high})", "must have finite ends, the lower one first", hint)
     unknown = sweep.tags - {"log"}
     if unknown:
         raise ConfigError(key, ", ".join(sorted(unknown)), "the only tag of an interval is log")

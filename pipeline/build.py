@@ -13,7 +13,6 @@ import yaml
 import conf
 import sim
 from pipeline.beam_terms import beam_machine
-from pipeline.beam_trace import convert_trace, read_beam_trace, read_replay
 from pipeline.errors import ConfigError, did_you_mean, shorten
 from pipeline.schema import Config, WorkloadClasses
 from sim import ReplayTrace, Topology, TopologyError, TraceError, plan_of
@@ -166,6 +165,9 @@ def load_trace(text: str) -> ReplayTrace:
     ------
     ConfigError naming `workload.trace` and the column, row or file at fault
     """
+    # Here, as reading a recording takes PyArrow, which no other workload needs.
+    from pipeline.beam_trace import convert_trace, read_beam_trace, read_replay
+
     path = trace_path(text)
     try:
         if path.is_dir():

@@ -3,10 +3,11 @@
     python -m pipeline.calibrate host [out=FOLDER] [seconds=60] [force=true] [output=json]
     python -m pipeline.calibrate trace FOLDER [out=FILE.yaml] [holdout=0.3] [frequency_mhz=2500]
 
-`host` measures this machine's costs and writes, into calibration/ unless out= says otherwise, a cost, a
-topology, the core-to-core latencies and the rewarm curve. Close other programs before. `trace` fits times
-of reductions, switching, waking and spinning to a recording, and checks them on the part of it, a share of
-`holdout`, that was not fitted. What was not found keeps its default, and the file says so.
+`host` measures this machine's costs and writes, into calibration/ unless out= says otherwise, a
+cost, a topology, the core-to-core latencies and the rewarm curve. Close other programs before.
+`trace` fits times of reductions, switching, waking and spinning to a recording, and checks them on
+the part of it, a share of `holdout`, that was not fitted. What was not found keeps its default, and
+the file says so.
 
     python -m pipeline.sweep topology=calibration/topology.yaml cost=calibration/cost.yaml
 """

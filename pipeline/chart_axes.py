@@ -1,5 +1,6 @@
 """Charts along what the sweep varies: metrics as lines or dots, and heat maps of two axes."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ PANELS = (
     "throughput_per_s", "migration_rate_per_s",
 )  # fmt: skip
 HEAT_MAX = 24
+# A design that has less than 1 / SPARSE of the combinations of its values is no grid.
+SPARSE = 2
 
 
 def numeric_axes(run: RunTables, rows: pl.DataFrame) -> list[str]:
@@ -49,9 +52,28 @@ def is_varied(rows: pl.DataFrame, axis: str) -> bool:
     return bool((rows.group_by("policy").agg(pl.col(axis).n_unique())[axis] > 1).any())
 
 
-def is_sampled(rows: pl.DataFrame, axes: Sequence[str]) -> bool:
-    """Whether the design has too many values of an axis to be a grid (random, Sobol', ...)."""
-    return max(rows[a].n_unique() for a in axes[:2]) > HEAT_MAX
+def is_sampled(run: RunTables, rows: pl.DataFrame, axes: Sequence[str]) -> bool:
+    """Whether the rows are no grid: points drawn that leave most combinations of the values empty.
+
+    Points drawn from a few choices each fill them, and are as good as a grid. What was written as a grid
+    is one unless it has too many values of its first two axes to be drawn so.
+    """
+    is_drawn = run.config.get("sweep", {}).get("kind", "grid") != "grid"
+    swept = [a for a in run.axes if is_policy_key(a) and a in rows.columns]
+    combinations = math.prod(rows[a].n_unique() for a in swept)
+    is_sparse = rows.select(swept).n_unique() * SPARSE < combinations
+    return max(rows[a].n_unique() for a in axes[:2]) > HEAT_MAX or (is_drawn and is_sparse)
+
+
+def with_numbers(rows: pl.DataFrame, axes: Sequence[str]) -> pl.DataFrame:
+    """The rows that have a place on a number line of each axis: neither null (no limit) nor infinite."""
+    return rows.drop_nulls(list(axes)).filter(pl.all_horizontal(pl.col(list(axes)).is_finite()))
+
+
+def unplaced_note(rows: pl.DataFrame, axes: Sequence[str]) -> str:
+    """What a chart with number lines leaves out, as the end of its caption; "" if nothing."""
+    missing = rows.height - with_numbers(rows, axes).height
+    return f" Without a place on the axes, as they have no limit there: {missing}." if missing else ""
 
 
 def grid_policy(run: RunTables, rows: pl.DataFrame, chosen: Recommendation, axes: Sequence[str]) -> str:
@@ -166,8 +188,8 @@ def heat_panel(frame: pl.DataFrame, metric: str, point: int, x: Any, y: Any) -> 
 
 
 def dots_chart(rows: pl.DataFrame, chosen: Recommendation, axis: str) -> Any:
-    """Panels of metrics against an axis of a sampled design, a dot a setting."""
-    rows = rows.drop_nulls(axis)
+    """Panels of metrics against an axis of a sampled design, a dot a setting; no limit has no place."""
+    rows = with_numbers(rows, [axis])
     if "policy" not in rows.columns:
         rows = rows.with_columns(policy=pl.lit("policy"))
     scale = axis_field(rows[axis].unique().to_list())[1]
@@ -192,7 +214,7 @@ def dots_chart(rows: pl.DataFrame, chosen: Recommendation, axis: str) -> Any:
 
 def scatter_chart(rows: pl.DataFrame, axes: Sequence[str]) -> Any:
     """Designs without a grid (random, Sobol'): a dot a setting, coloured by each objective."""
-    frame = rows.drop_nulls(list(axes[:2])).select(
+    frame = with_numbers(rows, axes[:2]).select(
         pl.col(axes[0]).alias("a"), pl.col(axes[1]).alias("b"),
         *[pl.col(f"{m}_mean").alias(m) for m in OBJECTIVES],
     )  # fmt: skip

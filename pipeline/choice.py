@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 # Two pairs in each half are the least that give an interval.
@@ -130,7 +130,7 @@ def simplest_best(
 
 def half_interval(pairs: FloatArray) -> Any:
     """Half the width of the Student-t interval of the mean over the first axis."""
-    quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(pairs) - 1))
+    quantile = float(stdtrit(len(pairs) - 1, 0.5 + CONFIDENCE / 2))
     return quantile * pairs.std(axis=0, ddof=1) / math.sqrt(len(pairs))
 
 

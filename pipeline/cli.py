@@ -2,22 +2,37 @@
 
     coreshift sweep      run a study: the main job
     coreshift simulate   one point: a table of metrics, or output=json
-    coreshift compare    the points of a finished run side by side
+    coreshift explore    browse the points of a finished study
+    coreshift compare    the points of a finished study side by side
+    coreshift report     the report of a finished study anew
+    coreshift record     record a finished study in MLflow, here or on a server
+    coreshift reproduce  check a recorded run, run it again, and compare
     coreshift topology   list, show, import and export machines
-    coreshift trace      list, show and import recorded BEAM programs
+    coreshift trace      list, show, record, import and check recorded BEAM programs
     coreshift calibrate  measure this machine's costs, or fit them to a recording
     coreshift ui         browse recorded runs in MLflow
+    coreshift doctor     check the installation, and say what to mend
 
-`coreshift COMMAND --help` tells more of each.
+`coreshift COMMAND --help` tells more of each. Every command takes
+  --json        JSON and nothing else on stdout, where the command has data to give
+  -q, --quiet   no progress and no notes on stderr, unless the command fails
+  --traceback   where an error comes from (or set CORESHIFT_TRACEBACK=1)
+Exit codes: 0 done; 1 done, with something failed or to be mended; 2 to be mended by you, with a
+message; 3 not recorded in MLflow; 70 a bug; 130 interrupted.
+
+Tab completion in this shell (bash; zsh and fish likewise):  eval "$(coreshift -sc install=bash)"
 """
 
 import importlib
 import sys
 from collections.abc import Callable, Sequence
 
-from pipeline.entry import pick_action, run_main
+from pipeline.entry import EXIT_INTERRUPTED, pick_action, run_main, tell
 
-COMMANDS = ("sweep", "simulate", "compare", "topology", "trace", "calibrate", "ui")
+COMMANDS = (
+    "sweep", "simulate", "explore", "compare", "report", "record", "reproduce", "topology", "trace",
+    "calibrate", "ui", "doctor",
+)  # fmt: skip
 
 
 def dispatch(words: Sequence[str]) -> int:
@@ -39,7 +54,13 @@ def command(name: str) -> Callable[[Sequence[str]], int]:
 def main(words: Sequence[str] | None = None) -> int:
     """Entry point of the console script."""
     words = sys.argv[1:] if words is None else words
-    return run_main(dispatch, words)
+    if not words or words[0] not in COMMANDS:
+        return run_main(dispatch, words)
+    try:
+        # A command takes the words that all have by itself.
+        return dispatch(words)
+    except KeyboardInterrupt:
+        return tell("interrupted", "", EXIT_INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """`python -m pipeline.compare STUDY [metric,metric,...]`: the points of a finished run side by side.
 
-    python -m pipeline.compare faults stranded_count,throughput_per_s     the newest run in outputs/faults
-    python -m pipeline.compare outputs/faults/3f2a... format=csv          one run, its headline metrics
+    python -m pipeline.compare faults stranded_count,throughput_per_s     the newest run of a study
+    python -m pipeline.compare outputs/faults/3f2a... format=csv          one run, headline metrics
 
-Points are rows, whatever their machine, workload or faults; metrics are means over replicates with half a
-95 % interval. A part of a metric's name will do with a *: migrations_*. Lanes that failed are left out of the
-means and counted. `outputs.folder=FOLDER` is where studies lie; `format=csv` prints means, low and high ends.
+Points are rows, whatever their machine, workload or faults; metrics are means over replicates with
+half a 95 % interval. A part of a metric's name will do with a *: migrations_*. Lanes that failed
+are left out of the means and counted. `outputs.folder=FOLDER` is where studies lie; `format=csv`
+and `format=json` (or --json) print means, low and high ends.
 """
 
 import fnmatch
@@ -25,21 +26,24 @@ from pipeline.errors import UserError, did_you_mean
 from pipeline.plain import plain
 
 WIDTH_MAX = 400
+DEFAULTS = {"outputs.folder": "outputs", "outputs": "", "format": "table", "output": ""}
 
 
 def compare(words: Sequence[str]) -> int:
     """Print the table."""
-    positional, options = split_words(words, {"outputs.folder": "outputs", "outputs": "", "format": "table"})
+    positional, options = split_words(words, DEFAULTS)
     if not 1 <= len(positional) <= 2 or words[0] in ("-h", "--help"):
         print((__doc__ or "").strip())
         return 0 if words and words[0] in ("-h", "--help") else 2
-    if options["format"] not in ("table", "csv"):
-        raise UserError(f"format = {options['format']!r}: must be table or csv")
+    form = options["output"] or options["format"]
+    if form not in ("table", "csv", "json"):
+        raise UserError(f"format = {form!r}: must be table or csv, or json")
     run = read_run(run_folder(positional[0], Path(options["outputs"] or options["outputs.folder"])))
     metrics = chosen_metrics(run, positional[1]) if len(positional) > 1 else default_metrics(run)
     summary = summarise(run)
-    if options["format"] == "csv":
-        print(csv_frame(run, summary, metrics).write_csv(), end="")
+    if form != "table":
+        frame = csv_frame(run, summary, metrics)
+        print(frame.write_csv() if form == "csv" else frame.write_json(), end="" if form == "csv" else "\n")
         return 0
     table = points_table(run, summary, metrics)
     # A number is never cut: where the terminal is too narrow, its lines are too long.

@@ -18,8 +18,8 @@ from rich.table import Table
 
 import sim
 from pipeline.build import build
-from pipeline.errors import NO_VALUE, ConfigError
-from pipeline.files import write_atomic
+from pipeline.errors import NO_VALUE, ConfigError, UserError
+from pipeline.files import check_writable, write_atomic
 from pipeline.grid import Point, Study
 
 KEY, CAPACITY_KEY = "decisions", "decisions_capacity"
@@ -71,7 +71,8 @@ def take_wish(words: Sequence[str]) -> tuple[Wish | None, list[str]]:
 
     Raises
     ------
-    ConfigError for a file of another kind, a folder that does not exist, a number out of range
+    ConfigError for a file of another kind, a folder that is not there or cannot be written, a number out of
+                range
     """
     own = {KEY: "", CAPACITY_KEY: ""}
     rest = []
@@ -113,6 +114,11 @@ def checked_file(text: str) -> Path:
         raise wrong_wish(text)
     if not path.parent.is_dir():
         raise ConfigError(KEY, text, f"the folder {path.parent} does not exist", "make it first")
+    try:
+        check_writable(path.parent, 0)
+    except UserError as error:
+        allowed = f"the folder {path.parent} cannot be written"
+        raise ConfigError(KEY, text, allowed, "choose another") from error
     return path
 
 

@@ -1,5 +1,6 @@
 """A study -> its run folder: cut the missing lanes into chunks, compute them, keep what comes back."""
 
+import inspect
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import yaml
 from rich.console import Console
 
@@ -114,6 +116,12 @@ class StudyJob:
         self._flight: dict[int, tuple[list[Cut], bool]] = {}
         self._handles: OrderedDict[int, Any] = OrderedDict()
         self._started = time.monotonic()
+        # From the start of the process to the first lanes that came back.
+        self._first_s: float | None = None
+        # Of the lanes alone: from the start of the bar to the last chunk.
+        self._lanes_s: float | None = None
+        # Of the simulator's calls, in all workers together.
+        self._simulated_s = 0.0
 
     def run(self) -> StudyRun:
         """Do what is missing."""
@@ -176,8 +184,7 @@ class StudyJob:
             return
         try:
             # Once here, so that workers load the compiled kernels instead of each compiling them.
-            self.progress.step("Compiling the simulator (kept for the next run)")
-            seconds = self.plan.toolkit.compile_kernels()
+            seconds = self._compile()
             self.progress.note(f"Simulator ready after {seconds:.1f} s.")
             with self._cluster(lanes.size) as cluster:
                 chunk_s = self.plan.study.config.cluster.chunk_s
@@ -185,6 +192,7 @@ class StudyJob:
                 planner = Planner(lanes, batches, cluster.workers, chunk_s)
                 self.progress.start(self.plan.lane_count, self.plan.lane_count - lanes.size)
                 self._pump(cluster, planner)
+                self._lanes_s = self.progress.elapsed_s()
         except KeyboardInterrupt:
             self.progress.stop()
             self._end_session("interrupted")
@@ -196,6 +204,13 @@ class StudyJob:
                 else "The same command begins again, as resume=false.",
             ) from None
         self.progress.stop()
+
+    def _compile(self) -> float:
+        """Compile the simulator, part by part on the display where it tells of its parts."""
+        compile_kernels = self.plan.toolkit.compile_kernels
+        tells = "on_part" in inspect.signature(compile_kernels).parameters
+        with self.progress.parts("Compiling the simulator (kept for the next run)") as on_part:
+            return compile_kernels(on_part=on_part) if tells else compile_kernels()
 
     def _cluster(self, lane_count: int) -> Cluster:
         settings = self.plan.study.config.cluster
@@ -252,6 +267,8 @@ class StudyJob:
             for result in outcome.results:
                 count = result.lanes.size + len(result.failures)
                 planner.learn(int(result.batch), count, result.seconds)
+                self._simulated_s += result.seconds
+                self._note_first()
                 self._book_failures(result.failures)
             return
         if alone:
@@ -263,6 +280,10 @@ class StudyJob:
         lost = f"A chunk was lost ({outcome.error}); its {count} lane(s) go one by one."
         self.progress.note(lost, "yellow")
         planner.put_back_alone(cuts)
+
+    def _note_first(self) -> None:
+        if self._first_s is None:
+            self._first_s = time.time() - psutil.Process().create_time()
 
     def _book_failures(self, failures: Iterable[LaneFailure]) -> None:
         for failure in failures:
@@ -323,6 +344,9 @@ class StudyJob:
                 "ended": datetime.now(UTC).isoformat(timespec="seconds"),
                 "how": how,
                 "seconds": round(seconds, 3),
+                "first_lanes_s": rounded(self._first_s),
+                "lanes_s": rounded(self._lanes_s),
+                "simulated_s": rounded(self._simulated_s),
                 "lanes": progress.lanes,
                 "failed": progress.failed,
                 "events": progress.events,
@@ -333,6 +357,11 @@ class StudyJob:
             self.progress.note(
                 f"{progress.lanes} lanes in {duration(seconds)}, {progress.speed()}: {self.folder}"
             )
+
+
+def rounded(seconds: float | None) -> float | None:
+    """Seconds to the millisecond."""
+    return None if seconds is None else round(seconds, 3)
 
 
 def policies_of(points: Iterable[Any]) -> dict[str, Any]:

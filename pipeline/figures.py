@@ -19,8 +19,11 @@ from pipeline.chart_axes import (
     lines_chart,
     numeric_axes,
     scatter_chart,
+    unplaced_note,
+    with_numbers,
 )  # fmt: skip
 from pipeline.chart_parts import INK, MUTED, POLICY_COLOURS, RED, metric_axis, metric_title, value_frame
+from pipeline.chart_rows import drawn_note, drawn_rows
 from pipeline.files import write_atomic
 from pipeline.plain import plain_name
 from pipeline.recommend import Recommendation, setting_text
@@ -30,7 +33,6 @@ FRONT_CAPTION = (
     "Each dot is a setting; down and left is better. The line is the Pareto front; bars are 95 % "
     "intervals over replicates. The dashed chord is what the knee is measured from."
 )
-CLOUD_MAX = 3000
 CELLS_MAX = 6
 
 
@@ -60,41 +62,47 @@ def draw_figures(
     for found in chosen[:CELLS_MAX]:
         rows = summary.filter(pl.col("point").is_in(found.points))
         suffix = f"-{found.slug}" if len(chosen) > 1 else ""
-        figures += cell_figures(run, rows, found, suffix)
+        figures += cell_figures(
+            run, rows, drawn_rows(rows, found, min(len(chosen), CELLS_MAX)), found, suffix
+        )
     files: dict[str, Path] = {}
     for figure in figures:
         files |= write_figure(figure, folder)
     return Figures(figures, files)
 
 
-def cell_figures(run: RunTables, rows: pl.DataFrame, chosen: Recommendation, suffix: str) -> list[Figure]:
-    """The charts of one study cell."""
+def cell_figures(
+    run: RunTables, rows: pl.DataFrame, drawn: pl.DataFrame, chosen: Recommendation, suffix: str
+) -> list[Figure]:
+    """The charts of one study cell; `drawn` are the rows that a chart with a dot a setting shows."""
+    note = drawn_note(drawn, rows)
     made: list[tuple[str, str, str, Any]] = [
         (
             "front", f"The trade-off: {chosen.title}",
-            FRONT_CAPTION,
-            front_chart(run, rows, chosen),
+            FRONT_CAPTION + note,
+            front_chart(run, drawn, chosen),
         )
     ]  # fmt: skip
     axes = numeric_axes(run, rows)
+    sampled = bool(axes) and is_sampled(run, rows, axes)
     if axes:
-        sampled = is_sampled(rows, axes)
         made.append(
             (
                 "lines", f"Metrics along {plain_name(axes[0])}: {chosen.title}",
                 "Means over replicates" + (", a dot a setting" if sampled else " with 95 % bands")
-                + "; the dotted line is the recommended value.",
-                dots_chart(rows, chosen, axes[0]) if sampled else lines_chart(run, rows, chosen, axes),
+                + "; the dotted line is the recommended value."
+                + (note + unplaced_note(drawn, axes[:1]) if sampled else ""),
+                dots_chart(drawn, chosen, axes[0]) if sampled else lines_chart(run, rows, chosen, axes),
             )
         )  # fmt: skip
-    if len(axes) >= 2:
-        sampled = is_sampled(rows, axes)
+    if len(axes) >= 2 and (not sampled or with_numbers(drawn, axes[:2]).height > 1):
         made.append(
             (
                 "heat", f"{plain_name(axes[0])} × {plain_name(axes[1])}: {chosen.title}",
-                "Means over replicates" + (", a dot a setting." if sampled else
-                f", policy {grid_policy(run, rows, chosen, axes)}. The recommended setting is framed."),
-                scatter_chart(rows, axes) if sampled else heat_chart(run, rows, chosen, axes),
+                "Means over replicates" + (
+                f", a dot a setting: the design is no grid.{note}{unplaced_note(drawn, axes[:2])}" if sampled
+                else f", policy {grid_policy(run, rows, chosen, axes)}. The recommended setting is framed."),
+                scatter_chart(drawn, axes) if sampled else heat_chart(run, rows, chosen, axes),
             )
         )  # fmt: skip
     return [Figure(name + suffix, title, caption, as_spec(chart)) for name, title, caption, chart in made]
@@ -118,8 +126,9 @@ def as_spec(chart: Any) -> dict[str, Any]:
 def write_figure(figure: Figure, folder: Path) -> dict[str, Path]:
     """Write one chart as PNG and SVG."""
     text = json.dumps(figure.spec)
-    png = vl_convert.vegalite_to_png(text, vl_version=VEGA_LITE, scale=2)
     svg = vl_convert.vegalite_to_svg(text, vl_version=VEGA_LITE)
+    # The same picture as from the specification, which would be worked out a second time.
+    png = vl_convert.svg_to_png(svg, scale=2)
     folder.mkdir(parents=True, exist_ok=True)
     # Not with_suffix: a cell's name may have dots in it.
     picture = folder / f"{figure.name}.png"
@@ -128,13 +137,8 @@ def write_figure(figure: Figure, folder: Path) -> dict[str, Path]:
     return {picture.name: picture, drawing.name: drawing}
 
 
-def front_frame(run: RunTables, rows: pl.DataFrame, chosen: Recommendation) -> pl.DataFrame:
-    """What the front's chart shows: every front point, and of the others at most CLOUD_MAX."""
-    cloud = rows.filter(~pl.col("pareto") & (pl.col("point") != (chosen.baseline or -1)))
-    kept = rows.filter(pl.col("pareto") | (pl.col("point") == (chosen.baseline or -1)))
-    if cloud.height > CLOUD_MAX:
-        cloud = cloud.sample(CLOUD_MAX, seed=1)
-    rows = pl.concat([kept, cloud]).sort("point")
+def front_frame(run: RunTables, rows: pl.DataFrame) -> pl.DataFrame:
+    """What the front's chart shows of each setting."""
     texts = [setting_text(run, row, unlimited=False) for row in rows.iter_rows(named=True)]
     y, x = OBJECTIVES
     probability = pl.col("front_probability").fill_null(1.0)
@@ -147,7 +151,7 @@ def front_frame(run: RunTables, rows: pl.DataFrame, chosen: Recommendation) -> p
 
 def front_chart(run: RunTables, rows: pl.DataFrame, chosen: Recommendation) -> Any:
     """All settings, the front as a stair, its intervals, and the two points people ask for."""
-    frame = front_frame(run, rows, chosen)
+    frame = front_frame(run, rows)
     y_name, x_name = OBJECTIVES
     x = alt.X("x:Q", title=f"{metric_title(x_name)} (time spent on migrations / busy time)",
               axis=alt.Axis(**metric_axis(x_name)), scale=alt.Scale(zero=True, nice=True))  # fmt: skip

@@ -2,14 +2,11 @@
 
 import itertools
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from scipy.stats import qmc
-
 from pipeline.axes import POINTS_MAX, Axis, Scalar
+from pipeline.designs import unit_cube
 from pipeline.errors import NO_VALUE, ConfigError
 from pipeline.schema import Config
 
@@ -47,7 +44,8 @@ class Study:
     """A sweep, ready to be simulated: lanes are its points times its replicates.
 
     baseline_index is that of the first point; with several machines or loads, each point names
-    its own. `config` is the configuration before any axis was applied.
+    its own. `config` is the configuration before any axis was applied. `merged` points came to the
+    settings of an earlier one and were left out.
     """
 
     name: str
@@ -58,6 +56,7 @@ class Study:
     seed: int
     config: Config
     command: list[str] = field(default_factory=list)
+    merged: int = 0
 
 
 def expand_grid(axes: Sequence[Axis], levels: int) -> list[Assignment]:
@@ -65,43 +64,43 @@ def expand_grid(axes: Sequence[Axis], levels: int) -> list[Assignment]:
 
     Without axes there is one point that assigns nothing.
     """
+    check_whole(axes)
     columns = [axis.levels(levels) for axis in axes]
     check_count(math.prod(len(column) for column in columns), axes)
     keys = [axis.key for axis in axes]
     return [dict(zip(keys, row, strict=True)) for row in itertools.product(*columns)]
 
 
-def expand_samples(axes: Sequence[Axis], kind: str, samples: int, seed: int) -> list[Assignment]:
+def expand_samples(axes: Sequence[Axis], kind: str, points: int, seed: int) -> list[Assignment]:
     """Points drawn from the axes, each axis one dimension of the design.
 
     Parameters
     ----------
-    kind    : random (independent), lhs (Latin hypercube) or sobol (scrambled Sobol' sequence)
-    samples : number of points, before repeats are merged
-    seed    : of the design
+    kind   : random (independent), latin (Latin hypercube) or sobol (scrambled Sobol' sequence)
+    points : how many are drawn; those that come to the same values are all in the list
+    seed   : of the design
     """
     if not axes:
-        hint = "add axes, or take sweep.kind=grid"
+        hint = "add axes, as in policy.threshold_factor='tag(log,interval(0.25,8))', or take sweep.kind=grid"
         raise ConfigError("sweep.axes", NO_VALUE, f"sweep.kind = {kind} needs at least one axis", hint)
-    check_count(samples, axes)
-    shares = design(kind, samples, len(axes), seed)
+    check_count(points, axes)
+    check_whole(axes)
+    shares = unit_cube(kind, points, len(axes), seed)
     return [
         {axis.key: axis.value_at(float(share)) for axis, share in zip(axes, row, strict=True)}
         for row in shares
     ]
 
 
-def design(kind: str, samples: int, dimensions: int, seed: int) -> np.ndarray:
-    """Samples of the unit cube: float64 (samples, dimensions), 0 <= x < 1."""
-    rng = np.random.Generator(np.random.PCG64(seed))
-    if kind == "random":
-        return rng.random((samples, dimensions))
-    if kind == "lhs":
-        return np.asarray(qmc.LatinHypercube(dimensions, rng=rng).random(samples))
-    with warnings.catch_warnings():
-        # The schema has checked that `samples` is a power of two.
-        warnings.simplefilter("ignore", UserWarning)
-        return np.asarray(qmc.Sobol(dimensions, rng=rng).random(samples))
+def check_whole(axes: Sequence[Axis]) -> None:
+    """Raise ConfigError for an interval of a setting that takes whole numbers, with ends that are none."""
+    for axis in axes:
+        ends = (axis.low, axis.high)
+        if axis.is_interval and axis.is_whole and not all(float(end).is_integer() for end in ends):
+            low, high = math.ceil(axis.low), math.floor(axis.high)
+            hint = f"write interval({low}, {high})" if low < high else "widen it to two whole numbers"
+            shown = f"interval({axis.low:g}, {axis.high:g})"
+            raise ConfigError(axis.key, shown, "must have whole ends: the setting takes whole numbers", hint)
 
 
 def check_count(count: int, axes: Sequence[Axis]) -> None:
@@ -110,7 +109,7 @@ def check_count(count: int, axes: Sequence[Axis]) -> None:
         keys = ", ".join(axis.key for axis in axes)
         raise ConfigError(
             "sweep", NO_VALUE, f"{count} points from {keys}; a study takes at most {POINTS_MAX}",
-            "give fewer values, or draw points with sweep.kind=sobol sweep.samples=1024",
+            "give fewer values, or draw points with sweep.kind=sobol sweep.points=1024",
         )  # fmt: skip
 
 

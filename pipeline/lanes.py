@@ -22,7 +22,7 @@ class Toolkit:
     """The simulator and the way to its objects, as the fan-out calls them; tests hand in others.
 
     simulate        : sim.simulate(topology, workload, lanes, simulation, timeline, threads)
-    compile_kernels : compiles once, gives the seconds it took
+    compile_kernels : compiles once, gives the seconds it took; may take on_part(done, total)
     source_digest   : digest of the simulator's sources
     make_lane       : sim.Lane(policy, cost, seed, replicate, binding)
     describe_status : status bits -> a sentence
@@ -31,7 +31,7 @@ class Toolkit:
     """
 
     simulate: Simulate
-    compile_kernels: Callable[[], float]
+    compile_kernels: Callable[..., float]
     source_digest: Callable[[], str]
     make_lane: Callable[..., Any]
     describe_status: Callable[[int], str]

@@ -151,8 +151,10 @@ def experiment_note(run: RunTables, run_key: str) -> str:
     )
 
 
-def parent_note(run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recommendation]) -> str:
-    """The description of a sweep's run: the answer of each study cell."""
+def parent_note(
+    run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recommendation], recorded: int
+) -> str:
+    """The description of a sweep's run: the answer of each study cell, and how many points are recorded."""
     parts = []
     for found in chosen:
         row = summary.row(by_predicate=pl.col("point") == found.point, named=True)
@@ -164,4 +166,13 @@ def parent_note(run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recommen
         lines.append("\n".join(f"- {expectation(row, name)}" for name in known))
         lines.append(f"```\n{found.command}\n```")
         parts.append("\n\n".join(lines))
-    return "\n\n".join(parts) or "No lane completed: nothing can be recommended."
+    if not parts:
+        parts.append("No lane completed: nothing can be recommended.")
+    if recorded < summary.height:
+        parts.append(
+            f"{recorded} of {summary.height} points have a run here: the recommended one, the baseline, the "
+            "best, the front as far as there is room, and a sample. All of them:\n\n"
+            f"```\npython -m pipeline.report run={run.folder} record=true "
+            f"tracking.children={summary.height}\n```"
+        )
+    return "\n\n".join(parts)

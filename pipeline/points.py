@@ -22,7 +22,7 @@ def points_table(points: Sequence[Any], axes: Sequence[str]) -> pl.DataFrame:
     labels = sorted({name for point in points for name in point.labels}, key=label_order)
     rows = []
     for number, point in enumerate(points):
-        policy = flatten(point.config.model_dump(mode="json").get("policy", {}), "policy")
+        policy = flatten(point.config.policy.model_dump(mode="json"), "policy")
         policy.pop("policy.name", None)
         swept = {axis: point.axes.get(axis) for axis in axes if axis not in labels}
         rows.append(

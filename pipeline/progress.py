@@ -1,6 +1,8 @@
 """What a person sees while lanes are computed: a live bar, or plain lines; on stderr only."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +15,7 @@ from rich.progress import (
     SpinnerColumn,
     TaskID,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
@@ -48,6 +51,35 @@ class StudyProgress:
     def step(self, text: str) -> None:
         """Say what is being done before the lanes start."""
         self.note(f"{text} …")
+
+    @contextmanager
+    def parts(self, text: str) -> Iterator[Callable[[int, int], None]]:
+        """A step of several parts: gives a function to call with (parts done, parts in all)."""
+        self.step(text)
+        bar = self._part_bar() if self.console.is_terminal and not self.console.quiet else None
+        task = bar.add_task("parts", total=None) if bar is not None else TaskID(0)
+        printed = time.monotonic()
+
+        def on_part(done: int, total: int) -> None:
+            nonlocal printed
+            if bar is not None:
+                bar.update(task, completed=done, total=total)
+            elif time.monotonic() - printed >= self._period_s:
+                printed = time.monotonic()
+                self.note(f"{done}/{total} parts")
+
+        with bar or nullcontext():
+            yield on_part
+
+    def _part_bar(self) -> Progress:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("parts"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        return Progress(*columns, console=self.console, transient=True)
 
     def note(self, text: str, style: str = "") -> None:
         """Print a line; a live bar stays below it."""

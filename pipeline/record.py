@@ -1,4 +1,15 @@
-"""Record a finished run in MLflow, without ever putting its tables at risk.
+"""`python -m pipeline.record [RUN] [key=value ...]`: record a finished sweep in MLflow, anywhere.
+
+RUN is a run folder, a run key or its beginning, or a study (its newest sweep); without it, the
+newest of all. To record a sweep that is recorded there already changes nothing; one that was
+analysed anew is replaced.
+
+  tracking.file=...      SQLite file to record to; default mlflow.db two folders above the run's
+  tracking.uri=...       a tracking server (http://HOST:PORT) instead, or sqlite:///FILE
+  tracking.children=100  points that get a run of their own, at most
+  outputs=outputs        where RUN is looked for
+
+Exit codes: 0 recorded (or recorded before), 3 not recorded.
 
 MLflow takes two seconds and 200 MB to import and may wait on a disk or a network, so it works in a
 process of its own (`pipeline/mlflow_record.py`) that is ended when it makes no progress. What goes
@@ -8,21 +19,26 @@ wrong is a status, not an exception: the tables are there, and can be recorded l
 import contextlib
 import json
 import os
-import queue
 import socket
 import sqlite3
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import urlsplit
 
+from pipeline.entry import run_main, split_words
+from pipeline.errors import UserError
+from pipeline.handover import recommendations_text
 from pipeline.mlflow_views import UI_ADDRESS, addresses
+from pipeline.record_follow import Progress, follow, give_order, last_line
 
-CHILDREN = 200
+# So many take MLflow some 5 s: each run is a dozen of its transactions.
+CHILDREN = 100
 ANSWER_S = 5.0
 # The first use of a database runs MLflow's migrations: up to 20 s on a busy disk, in one go.
 STALL_S = 90.0
@@ -69,9 +85,6 @@ class Target:
     database: Path | None
 
 
-Progress = Callable[[int, int], None]
-
-
 def record(run_dir: Path, tracking: Any = None, progress: Progress | None = None) -> RecordStatus:
     """Record a run that was analysed: a parent run for the sweep, a child run a point.
 
@@ -87,13 +100,69 @@ def record(run_dir: Path, tracking: Any = None, progress: Progress | None = None
     -------
     RecordStatus; no exception for a database or server that fails
     """
-    target = target_of(Path(run_dir).resolve(), tracking)
-    if target is None:
-        return RecordStatus(True, "Not recorded in MLflow (tracking=off).")
-    trouble = trouble_of(target)
-    if trouble:
-        return failure(run_dir, target, trouble)
-    return run_recorder(Path(run_dir).resolve(), target, progress)
+    with Recording(run_dir, tracking) as recording:
+        return recording.finish(progress=progress)
+
+
+class Recording:
+    """A recording that is prepared on entry and done by `finish`, as `record` says.
+
+    MLflow takes seconds to import and to open its database; meanwhile a run can be analysed.
+    """
+
+    def __init__(self, run_dir: Path, tracking: Any = None) -> None:
+        self.run_dir = Path(run_dir).resolve()
+        self.target = target_of(self.run_dir, tracking)
+        self.trouble = ""
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        if self.target is not None:
+            self.trouble = trouble_of(self.target)
+            if not self.trouble:
+                self._process = start_recorder(self.run_dir, self.target)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.__exit__(kind, error, trace)
+
+    def finish(self, chosen: Sequence[Any] | None = None, progress: Progress | None = None) -> RecordStatus:
+        """Record the run.
+
+        Parameters
+        ----------
+        chosen : recommendations that `analyse` gave with the summary.parquet that lies there; None = they
+                 are worked out again
+        """
+        if self.target is None:
+            return RecordStatus(True, "Not recorded in MLflow (tracking=off).")
+        if self._process is None:
+            return failure(self.run_dir, self.target, self.trouble)
+        with tempfile.TemporaryDirectory(prefix="coreshift-record-") as folder:
+            path = Path(folder) / "recommendations"
+            if chosen is not None:
+                path.write_text(recommendations_text(chosen))
+            give_order(self._process, None if chosen is None else path)
+            return self._follow(self._process, self.target, progress)
+
+    def _follow(
+        self, process: "subprocess.Popen[str]", target: Target, progress: Progress | None
+    ) -> RecordStatus:
+        stall = STALL_S if target.database else max(STALL_S / 3, 3 * target.answer_s)
+        found, log = follow(process, stall, progress)
+        if "experiment_id" in found:
+            return success(self.run_dir, target, found)
+        trouble = found.get("error") or last_line(log) or "MLflow ended without a word"
+        if found.get("stalled"):
+            trouble = f"{target.uri} made no progress for {stall:.0f} s"
+        return failure(self.run_dir, target, trouble)
 
 
 def setting(tracking: Any, name: str, default: Any) -> Any:
@@ -149,94 +218,143 @@ def database_trouble(database: Path, answer_s: float) -> str:
 
 def failure(run_dir: Path, target: Target, trouble: str) -> RecordStatus:
     """The status of a recording that failed, with the command that records later."""
-    where = f"tracking.uri={target.uri}"
-    if target.database is not None:
-        is_default = target.database == Path(run_dir).resolve().parent.parent / DATABASE
-        where = "" if is_default else f"tracking.file={target.database}"
-    command = f"python -m pipeline.report run={run_dir} record=true {where}".rstrip()
+    again = record_command(run_dir, target)
     return RecordStatus(
         False,
-        f"Not recorded in MLflow: {trouble}. All tables are written; record them later with\n  {command}",
+        f"Not recorded in MLflow: {trouble}. All tables are written; record them later with\n  {again}",
         target.uri,
     )
 
 
-def run_recorder(run_dir: Path, target: Target, progress: Progress | None) -> RecordStatus:
-    """Run the recorder's process, passing its progress on, and end it when it stalls."""
+def record_command(run_dir: Path, target: Target) -> str:
+    """The command that records a run at the same place."""
+    where = f"tracking.uri={target.uri}"
+    if target.database is not None:
+        is_default = target.database == Path(run_dir).resolve().parent.parent / DATABASE
+        where = "" if is_default else f"tracking.file={target.database}"
+    return f"python -m pipeline.report run={run_dir} record=true {where}".rstrip()
+
+
+def start_recorder(run_dir: Path, target: Target) -> "subprocess.Popen[str]":
+    """Start the recorder's process, which prepares itself and waits for `give_order`."""
     order = {
         "run_dir": str(run_dir), "uri": target.uri, "artifacts": target.artifacts,
         "children": target.children, "answer_s": target.answer_s,
     }  # fmt: skip
     command = [sys.executable, "-m", "pipeline.mlflow_record", json.dumps(order)]
-    stall = STALL_S if target.database else max(STALL_S / 3, 3 * target.answer_s)
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE, text=True,
         cwd=Path(__file__).resolve().parent.parent, env={**os.environ, **QUIET},
-    ) as process:  # fmt: skip
-        try:
-            found, log = follow(process, stall, progress)
-        finally:
-            process.kill()
-    if "experiment_id" in found:
-        return success(target, found)
-    trouble = found.get("error") or last_line(log) or "MLflow ended without a word"
-    if found.get("stalled"):
-        trouble = f"{target.uri} made no progress for {stall:.0f} s"
-    return failure(run_dir, target, trouble)
+    )  # fmt: skip
 
 
-def follow(
-    process: "subprocess.Popen[str]", stall: float, progress: Progress | None
-) -> tuple[dict[str, Any], list[str]]:
-    """Read the recorder's lines until its last; gives that line's data and what it logged."""
-    lines: queue.Queue[str | None] = queue.Queue()
-    log: list[str] = []
-
-    def read_output() -> None:
-        for line in process.stdout or ():
-            lines.put(line)
-        lines.put(None)
-
-    def read_log() -> None:
-        log.extend(process.stderr or ())
-
-    readers = [threading.Thread(target=work, daemon=True) for work in (read_output, read_log)]
-    for reader in readers:
-        reader.start()
-    found: dict[str, Any] = {}
-    while True:
-        try:
-            line = lines.get(timeout=stall)
-        except queue.Empty:
-            return {"stalled": True}, log
-        if line is None:
-            readers[1].join(timeout=1.0)
-            return found, log
-        with contextlib.suppress(ValueError):
-            found = json.loads(line)
-        if progress is not None and "done" in found:
-            progress(int(found["done"]), int(found["total"]))
-
-
-def last_line(log: list[str]) -> str:
-    """The last line that a process logged: of a traceback, the error itself."""
-    return next((line.strip() for line in reversed(log) if line.strip()), "")
-
-
-def success(target: Target, found: Mapping[str, Any]) -> RecordStatus:
+def success(run_dir: Path, target: Target, found: Mapping[str, Any]) -> RecordStatus:
     """The status of a recording that the recorder reported as done."""
     base = UI_ADDRESS if target.database else target.uri.rstrip("/")
     recorded, left_out = int(found["recorded"]), int(found["left_out"])
     message = f"Recorded in MLflow: {recorded} child runs"
     if left_out:
         message += (
-            f"; {left_out} of {recorded + left_out} points left out (the front, the baseline, the best "
-            "and a sample are in; tracking.children=N takes more)"
+            f"; {left_out} of {recorded + left_out} points left out (the recommended one, the baseline, the "
+            "best, the front as far as there is room, and a sample are in)"
         )
     if found.get("unchanged"):
         message += " (unchanged since it was recorded)"
+    message += "."
+    if left_out:
+        every = f"{record_command(run_dir, target)} tracking.children={recorded + left_out}"
+        message += f" To record all of them:\n  {every}"
     experiment, parent = str(found["experiment_id"]), str(found["parent_run_id"])
     return RecordStatus(
-        True, message + ".", target.uri, experiment, parent, recorded, left_out,
+        True, message, target.uri, experiment, parent, recorded, left_out,
         addresses(base, experiment, parent),
     )  # fmt: skip
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+OPTIONS = {
+    "outputs": "outputs", "output": "table",
+    "tracking.file": "", "tracking.uri": "", "tracking.children": str(CHILDREN),
+}  # fmt: skip
+
+
+def tracking_of(options: Mapping[str, str]) -> dict[str, Any]:
+    """The `tracking` part of a configuration that `tracking.*=` words describe.
+
+    Raises
+    ------
+    UserError for a number of children or an address that cannot be
+    """
+    children, uri, file = (options.get(f"tracking.{name}", "") for name in ("children", "uri", "file"))
+    if not (children or "0").isdecimal():
+        raise UserError(f"tracking.children={children}: must be a whole number >= 0")
+    common = {"children": int(children or CHILDREN)}
+    if uri and file:
+        raise UserError("tracking.uri and tracking.file: only one place at a time", "leave one of them out")
+    if uri.startswith("sqlite:///"):
+        uri, file = "", uri.removeprefix("sqlite:///")
+    if not uri:
+        return {**common, "kind": "sqlite", "file": file or None}
+    if urlsplit(uri).scheme not in ("http", "https"):
+        raise UserError(
+            f"tracking.uri={uri}: must be http://HOST:PORT of an MLflow server, or sqlite:///FILE",
+            "another database, such as PostgreSQL, is served by `mlflow server --backend-store-uri ...`",
+        )
+    return {**common, "kind": "server", "uri": uri, "timeout_s": 10.0}
+
+
+def check_finished(folder: Path) -> None:
+    """Refuse a sweep that is not finished, or whose tables have not their checksums.
+
+    Raises
+    ------
+    UserError saying which
+    """
+    from pipeline.checksums import check_tables, stated_tables
+
+    if stated_tables(folder) is None and not (folder / "failures.json").is_file():
+        hint = "the command in its manifest.json goes on with it"
+        raise UserError(f"{folder}: this sweep is not finished", hint)
+    check_tables(folder)
+
+
+def record_run(words: Sequence[str]) -> int:
+    """Record the run that the words name; gives the exit code."""
+    if {"-h", "--help", "help"} & {*words}:
+        print((__doc__ or "").strip())
+        return 0
+    # Here, as statistics take a second to import, which the recorder's process need not wait for.
+    from pipeline.explore_runs import pick_run
+
+    named, options = split_words(words, OPTIONS)
+    if len(named) > 1:
+        raise UserError(f"{' '.join(named)}: one run at a time")
+    tracking = tracking_of(options)
+    folder = pick_run(named[0] if named else "latest", Path(options["outputs"]).expanduser())
+    check_finished(folder)
+    if not (folder / "summary.parquet").is_file():
+        from pipeline.analyse import analyse
+
+        analyse(folder)
+    status = record(folder, tracking, tell_progress)
+    if options["output"] == "json":
+        print(json.dumps(asdict(status), indent=1))
+    else:
+        print("\n".join([status.message, *(f"  {name}: {url}" for name, url in status.urls.items())]))
+    return 0 if status.ok else 3
+
+
+def tell_progress(done: int, total: int) -> None:
+    """Say on stderr how far a long recording is."""
+    if done and done % 100 == 0 and done < total:
+        print(f"{done} of {total} runs written", file=sys.stderr)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Entry point of `python -m pipeline.record` and `coreshift record`."""
+    return run_main(record_run, words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

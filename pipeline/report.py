@@ -1,7 +1,8 @@
 """`python -m pipeline.report [run=outputs/<study>/<run key>] [record=true] ...`: a run's report anew.
 
 Aggregates the lanes again, finds the front and the recommended setting, draws the figures, writes
-summary.parquet, pareto.parquet, recommended.yaml, metrics.json and report.html, and prints the answer.
+summary.parquet, pareto.parquet, recommended.yaml, metrics.json and report.html, and prints the
+answer.
 
   run=latest             run folder; `latest` is the newest one below outputs=
   outputs=outputs        where `run=latest` looks
@@ -9,7 +10,7 @@ summary.parquet, pareto.parquet, recommended.yaml, metrics.json and report.html,
   record=false           also record the run in MLflow (again, or for the first time)
   tracking.file=...      SQLite file to record to; default mlflow.db in the outputs folder
   tracking.uri=...       tracking server to record to instead
-  tracking.children=200  child runs at most
+  tracking.children=100  child runs at most
   output=table           or json
 """
 
@@ -22,14 +23,15 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.analyse import analyse
+from pipeline.entry import run_main
 from pipeline.errors import UserError
-from pipeline.record import RecordStatus, record
+from pipeline.record import CHILDREN, Recording, RecordStatus
 from pipeline.summary_table import print_record, print_summary, summary_json
 from pipeline.ui import parse
 
 DEFAULTS = {
     "run": "latest", "outputs": "outputs", "draw": "true", "record": "false", "output": "table",
-    "tracking.file": "", "tracking.uri": "", "tracking.children": "200",
+    "tracking.file": "", "tracking.uri": "", "tracking.children": str(CHILDREN),
 }  # fmt: skip
 CHOICES = {"draw": ("true", "false"), "record": ("true", "false"), "output": ("table", "json")}
 
@@ -66,10 +68,14 @@ def run(arguments: Sequence[str], console: Console) -> int:
         if values[key] not in allowed:
             raise UserError(f"{key}={values[key]}: must be one of {', '.join(allowed)}")
     tracking = tracking_of(values)
-    found = analyse(find_run(values), draw=values["draw"] == "true")
+    run_dir, draw = find_run(values), values["draw"] == "true"
     status: RecordStatus | None = None
     if values["record"] == "true":
-        status = record(found.folder, tracking)
+        with Recording(run_dir, tracking) as recording:
+            found = analyse(run_dir, draw=draw)
+            status = recording.finish(found.recommendations)
+    else:
+        found = analyse(run_dir, draw=draw)
     if values["output"] == "json":
         answer = summary_json(found)
         if status is not None:
@@ -84,17 +90,15 @@ def run(arguments: Sequence[str], console: Console) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Console entry."""
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    if {"-h", "--help", "help"} & set(words):
-        print(__doc__)
+    return run_main(report, arguments)
+
+
+def report(words: Sequence[str]) -> int:
+    """`run` for a terminal, or the usage."""
+    if {"-h", "--help", "help"} & {*words}:
+        print((__doc__ or "").strip())
         return 0
-    try:
-        return run(words, Console())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return run(words, Console())
 
 
 if __name__ == "__main__":

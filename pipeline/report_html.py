@@ -42,9 +42,17 @@ def write_report(
     summary: pl.DataFrame,
     chosen: Sequence[Recommendation],
     figures: Sequence[Figure],
+    library: str,
 ) -> Path:
     """Write `report.html` in the run folder; all charts share one copy of the chart library."""
-    return write_text(run.folder / "report.html", page(run, summary, chosen, figures))
+    return write_text(run.folder / "report.html", page(run, summary, chosen, figures, library))
+
+
+def chart_library() -> str:
+    """The scripts that draw charts in a browser: the same text each time, put together in seconds."""
+    # Its stub demands an argument that it does not need.
+    make_library: Any = vl_convert.javascript_bundle
+    return str(make_library(vl_version=VEGA_LITE))
 
 
 def page(
@@ -52,15 +60,13 @@ def page(
     summary: pl.DataFrame,
     chosen: Sequence[Recommendation],
     figures: Sequence[Figure],
+    library: str,
 ) -> str:
-    """The whole page."""
+    """The whole page; `library` is what `chart_library` gives."""
     study = str(run.manifest.get("study", "study"))
     specs = {f"chart{i}": figure.spec for i, figure in enumerate(figures)}
     # A "<" in the data could end the script element.
     data = json.dumps(specs).replace("<", "\\u003c")
-    # Its stub demands an argument that it does not need.
-    make_library: Any = vl_convert.javascript_bundle
-    library = make_library(vl_version=VEGA_LITE) if figures else ""
     body = [
         f"<h1>Coreshift: {escape(study)}</h1>",
         f"<p class=sub>{escape(run_line(run, summary))}</p>",
@@ -76,7 +82,7 @@ def page(
         "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width, initial-scale=1'>"
         f"<title>Coreshift: {escape(study)}</title><style>{STYLE}</style>"
-        f"<script>{library}</script></head><body>\n" + "\n".join(body) + "\n"
+        f"<script>{library if figures else ''}</script></head><body>\n" + "\n".join(body) + "\n"
         f"<script type='application/json' id=specs>{data}</script>"
         + (f"<script>{EMBED}</script>" if figures else "")
         + "</body></html>\n"
@@ -123,18 +129,27 @@ def against(summary: pl.DataFrame, row: Mapping[str, Any], chosen: Recommendatio
     if chosen.baseline is None:
         return "<p>This study has no baseline point to compare with.</p>"
     base = summary.row(by_predicate=pl.col("point") == chosen.baseline, named=True)
-    titles = ("metric", "recommended", "baseline", "paired difference", "95 % interval")
+    titles = (
+        "metric", "recommended", "baseline", "paired difference", "95 % interval", "change", "95 % interval",
+    )  # fmt: skip
     lines = ["<tr>" + "".join(f"<th>{title}</th>" for title in titles) + "</tr>"]
     for name in (c for c in COLUMNS if f"{c}_mean" in row):
         low, high = row.get(f"{name}_diff_low"), row.get(f"{name}_diff_high")
         spread = "n/a" if low is None else f"{shown(name, low, True)} to {shown(name, high, True)}"
         cells = [
             shown(name, row[f"{name}_mean"]), shown(name, base[f"{name}_mean"]),
-            shown(name, row.get(f"{name}_diff"), True), spread,
+            shown(name, row.get(f"{name}_diff"), True), spread, *change_cells(row, name),
         ]  # fmt: skip
         tail = "".join(f"<td>{escape(c)}</td>" for c in cells)
         lines.append(f"<tr><td>{escape(metric_title(name))}</td>{tail}</tr>")
     return f"<table>{''.join(lines)}</table>"
+
+
+def change_cells(row: Mapping[str, Any], name: str) -> tuple[str, str]:
+    """The paired difference as a share of the baseline's mean, and its interval."""
+    found = [row.get(f"{name}_change{end}") for end in ("", "_low", "_high")]
+    middle, low, high = ("n/a" if value is None else f"{100 * value:+.2f} %" for value in found)
+    return middle, "n/a" if "n/a" in (low, high) else f"{low} to {high}"
 
 
 def shown(name: str, value: float | None, sign: bool = False) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 import sim
-from pipeline.axes import TEXT_KEYS
+from pipeline.axes import POINTS_MAX, TEXT_KEYS
 from pipeline.errors import did_you_mean
 from pipeline.schema_spec import (
     SEXAGESIMAL_MIN,
@@ -227,27 +227,27 @@ class SweepGrid(Part):
 class SweepSampled(Part):
     """Points drawn from the axes: independent, Latin hypercube, or Sobol' sequence."""
 
-    kind: Literal["random", "lhs", "sobol"]
+    kind: Literal["random", "latin", "sobol"]
     axes: Axes = Field(default_factory=dict)
-    also: Annotated[tuple[Axes, ...], Field(description="further grids, beside the samples")] = ()
+    also: Annotated[tuple[Axes, ...], Field(description="further grids, beside the points drawn")] = ()
     levels: bounded(  # type: ignore[valid-type]
         int, 2, 10_000, "values taken from an interval(...) in `also`"
     ) = 5
-    samples: bounded(  # type: ignore[valid-type]
-        int, 1, 1_000_000, "points drawn (sobol: a power of two)"
+    points: bounded(  # type: ignore[valid-type]
+        int, 1, POINTS_MAX, "drawn; equal ones are merged (sobol: a power of two)"
     ) = 64
     seed: bounded(int, 0, 2**32 - 1, "of the design") = 1  # type: ignore[valid-type]
 
     @model_validator(mode="after")
-    def check_samples(self) -> Any:
+    def check_points(self) -> Any:
         """Sobol' sequences are balanced at powers of two only."""
-        if self.kind == "sobol" and self.samples & (self.samples - 1):
-            low = 2 ** (self.samples.bit_length() - 1)
+        if self.kind == "sobol" and self.points & (self.points - 1):
+            low = 2 ** (self.points.bit_length() - 1)
             raise problem(
-                "must be a power of two for sobol",
-                where="samples",
-                value=self.samples,
-                hint=f"take {low} or {2 * low}",
+                "must be a power of two for sobol: others leave some ranges with more points than the rest",
+                where="points",
+                value=self.points,
+                hint=f"take {low} or {2 * low}; latin and random take any number",
             )
         return self
 
@@ -304,7 +304,7 @@ class TrackingSqlite(Part):
     file: Annotated[Word | None, Field(description="null = mlflow.db in the outputs folder")] = None
     children: bounded(  # type: ignore[valid-type]
         int, 0, 100_000, "points recorded each, at most"
-    ) = 200
+    ) = 100
 
 
 class TrackingServer(Part):
@@ -314,7 +314,7 @@ class TrackingServer(Part):
     uri: Annotated[Word, Field(description="http(s)://host:port")]
     children: bounded(  # type: ignore[valid-type]
         int, 0, 100_000, "points recorded each, at most"
-    ) = 200
+    ) = 100
     timeout_s: bounded(  # type: ignore[valid-type]
         float, 0.1, 3600, "patience with the server", unit="s"
     ) = 10.0

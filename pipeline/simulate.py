@@ -4,6 +4,7 @@ The same keys as for a sweep, each with one value; or those of a sweep and `poin
 alone. `output=json` prints JSON and nothing else on stdout.
 `decisions=why.csv` (or .json, .parquet) writes why each candidate of the first replicate did or did not
 migrate, `decisions=20` prints that many rows; `decisions_capacity` bounds the log (100000).
+`timeline=true` (or `timeline=lane.pftrace`) writes its timeline for Perfetto (pipeline/timeline.py).
 `debug=invariants` looks at every invariant of the simulator meanwhile, and ends at the first that breaks.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy import stats
+from scipy.special import stdtrit
 
 import sim
 from pipeline.build import build
@@ -27,6 +28,14 @@ from pipeline.entry import run_main
 from pipeline.errors import ConfigError
 from pipeline.grid import Point, Study
 from pipeline.study import make_study
+from pipeline.timeline import (
+    Written,
+    check_timeline,
+    print_timeline,
+    take_timeline,
+    timeline_json,
+    write_timeline,
+)
 from pipeline.worker import Simulate
 
 MODULE = "pipeline.simulate"
@@ -43,12 +52,15 @@ def simulate(words: Sequence[str]) -> int:
     if complete_shell(words):
         return 0
     wish, words = take_wish(words)
+    drawn, words = take_timeline(words)
     number, words = take_number(words)
     command = read_command(words, use_default_study=number is not None)
     if number is None:
         check_single(command)
     study = with_hydra(command, lambda: make_study(command, MODULE))
     point = single_point(study) if number is None else numbered_point(study, number)
+    if drawn is not None:
+        check_timeline(study, point, drawn)
     if study.config.output == "table":
         print(f"Simulating {label_text(point)}, {study.replicates} replicates.", file=sys.stderr)
     simulator = simulate_of(study, point, number)
@@ -56,19 +68,23 @@ def simulate(words: Sequence[str]) -> int:
     tell_looks(simulator)
     answer = answer_of(study, point, result)
     why = log_decisions(study, point, wish) if wish is not None else None
-    show(study, answer, why)
+    written = write_timeline(study, point, drawn) if drawn is not None else None
+    show(study, answer, why, written)
     return 0 if answer["completed"] else 1
 
 
-def show(study: Study, answer: Mapping[str, Any], why: Decisions | None) -> None:
-    """Print the metrics, and the decisions if they were asked for."""
+def show(study: Study, answer: Mapping[str, Any], why: Decisions | None, written: Written | None) -> None:
+    """Print the metrics, and the decisions and where the timeline is if they were asked for."""
     if study.config.output == "json":
-        both = {**answer, "decisions": decisions_json(why)} if why is not None else answer
-        print(json.dumps(both, indent=1, allow_nan=False))
+        further = {"decisions": decisions_json(why)} if why is not None else {}
+        further |= {"timeline": timeline_json(written)} if written is not None else {}
+        print(json.dumps({**answer, **further}, indent=1, allow_nan=False))
         return
     print_table(answer)
     if why is not None:
         print_decisions(why, Console())
+    if written is not None:
+        print_timeline(written, Console())
 
 
 def take_number(words: Sequence[str]) -> tuple[int | None, list[str]]:
@@ -148,7 +164,7 @@ def metric_of(name: str, values: np.ndarray, good: np.ndarray) -> dict[str, Any]
     kept = kept[np.isfinite(kept)]
     half = None
     if kept.size > 1:
-        quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, kept.size - 1))
+        quantile = float(stdtrit(kept.size - 1, 0.5 + CONFIDENCE / 2))
         half = quantile * float(kept.std(ddof=1)) / math.sqrt(kept.size)
     mean = float(kept.mean()) if kept.size else None
     metric = sim.METRICS[name]

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.axes import POINTS_MAX, Axis, Scalar, axis_of, check_option, parse_overrides
 from pipeline.build import check_together, section_digest
 from pipeline.compose import GROUPS, Command, compose, current_loader, program_words
+from pipeline.design_range import takes_whole
 from pipeline.errors import NO_VALUE, ConfigError
 from pipeline.grid import Assignment, Point, Study, expand_grid, expand_samples, study_axes
 from pipeline.leaves import MISSING, combined_digest, find_leaf, set_leaves, suggest_key
@@ -151,6 +152,7 @@ def make_study(command: Command, module: str = "pipeline.sweep") -> Study:
     drafts = [make_draft(composer, base, item) for item in assignments(base, grids)]
     unique = {draft.digest: draft for draft in reversed(drafts)}
     ordered = {d.digest: unique[d.digest] for d in drafts}
+    merged = len(drafts) - len(ordered)
     baselines = add_baselines(composer, base, ordered)
     index = {digest: place for place, digest in enumerate(ordered)}
     check_all(ordered.values())
@@ -164,6 +166,7 @@ def make_study(command: Command, module: str = "pipeline.sweep") -> Study:
         seed=base.config.seed,
         config=base.config,
         command=program_words(module, command),
+        merged=merged,
     )
 
 
@@ -209,7 +212,7 @@ def assignments(base: Structure, grids: Sequence[Mapping[str, Axis]]) -> list[As
         for axis in axes:
             check_axis_key(axis.key, base)
         if place == 0 and sweep.kind != "grid":
-            found += expand_samples(axes, sweep.kind, sweep.samples, sweep.seed)
+            found += expand_samples(axes, sweep.kind, sweep.points, sweep.seed)
         else:
             found += expand_grid(axes, sweep.levels)
         if len(found) > POINTS_MAX:
@@ -229,8 +232,7 @@ def whole_where_needed(axis: Axis, base: Structure) -> Axis:
     """An interval over a setting that is a whole number gives whole numbers."""
     if not axis.is_interval or axis.key in GROUPS:
         return axis
-    value = find_leaf(base.config, axis.key)
-    return replace(axis, is_whole=True) if type(value) is int else axis
+    return replace(axis, is_whole=True) if takes_whole(base.config, axis.key) else axis
 
 
 def check_axis_key(key: str, base: Structure) -> None:

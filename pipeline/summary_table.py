@@ -15,7 +15,7 @@ from rich.text import Text
 import sim
 from pipeline.aggregate import OBJECTIVES, is_policy_key
 from pipeline.analyse import HEADLINE, Analysis, analyse, finite
-from pipeline.chart_parts import metric_title
+from pipeline.chart_parts import is_share, metric_title
 from pipeline.choice_text import flags_text
 from pipeline.erl_flags import flag_line, full_line
 from pipeline.plain import plain, plain_name
@@ -90,7 +90,7 @@ def summary_row(found: Analysis, point: int) -> dict[str, Any]:
 
 
 def metrics_table(found: Analysis, chosen: Recommendation, row: Mapping[str, Any]) -> Table:
-    """Headline metrics of the recommended point, the baseline, and their paired difference."""
+    """Headline metrics of the recommended point, the baseline, and how they compare as pairs."""
     table = Table(box=None, padding=(0, 1), header_style="dim")
     table.add_column("metric")
     table.add_column(f"recommended\n(point {chosen.point})", justify="right")
@@ -102,21 +102,34 @@ def metrics_table(found: Analysis, chosen: Recommendation, row: Mapping[str, Any
     for name in (n for n in HEADLINE if f"{n}_mean" in row):
         cells: list[str | Text] = [metric_title(name), shown(name, row[f"{name}_mean"])]
         if base:
-            cells += [shown(name, base[f"{name}_mean"]), difference_text(row, name)]
+            cells += [shown(name, base[f"{name}_mean"]), comparison_text(row, name)]
         table.add_row(*cells)
     return table
 
 
-def difference_text(row: Mapping[str, Any], name: str) -> Text:
-    """The paired difference with its interval, green or red if it is told from zero."""
-    middle = row.get(f"{name}_diff")
-    low, high = row.get(f"{name}_diff_low"), row.get(f"{name}_diff_high")
+def comparison_text(row: Mapping[str, Any], name: str) -> Text:
+    """The paired difference of a share, in points; of any other metric its change in per cent.
+
+    The change does not carry the baseline's own noise, so its interval is far narrower where the baseline is
+    noisy (sim/STATISTICS.md).
+    """
+    if is_share(name) or row.get(f"{name}_change") is None:
+        return difference_text(row, name)
+    return difference_text(row, name, "change")
+
+
+def difference_text(row: Mapping[str, Any], name: str, kind: str = "diff") -> Text:
+    """The paired difference (or change) with its interval, green or red if it is told from zero."""
+    middle = row.get(f"{name}_{kind}")
+    low, high = row.get(f"{name}_{kind}_low"), row.get(f"{name}_{kind}_high")
     if middle is None or row.get("baseline"):
         return Text("-" if row.get("baseline") else "n/a")
+    text = f"{100 * middle:+.2f} %" if kind == "change" else shown(name, middle, True)
     if low is None or high is None:
-        return Text(shown(name, middle, True))
+        return Text(text)
+    half = (high - low) / 2
     # Without a sign and the word "points", which the first number has.
-    text = f"{shown(name, middle, True)} ± {shown(name, (high - low) / 2).removesuffix(' %')}"
+    text += f" ± {100 * half:.2f}" if kind == "change" else f" ± {shown(name, half).removesuffix(' %')}"
     clear = low > 0 or high < 0
     good = BETTER.get(name, 0) * middle
     return Text(text, style="" if not clear or not good else ("green" if good > 0 else "red"))
@@ -266,7 +279,7 @@ def cell_json(found: Analysis, chosen: Recommendation) -> dict[str, Any]:
 
 def interval_json(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Mean, interval and difference of metrics, without the absent ones."""
-    kinds = ("mean", "low", "high", "diff", "diff_low", "diff_high")
+    kinds = ("mean", "low", "high", *(f"{a}{b}" for a in ("diff", "change") for b in ("", "_low", "_high")))
     return {n: {k: finite(row[f"{n}_{k}"]) for k in kinds if row.get(f"{n}_{k}") is not None} for n in names}
 
 

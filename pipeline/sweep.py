@@ -9,18 +9,20 @@ swept in both takes the values of the command line, and a plain `key=value` fixe
 import json
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pipeline.analyse import Analysis, analyse
 from pipeline.compose import complete_shell, read_command, with_hydra
 from pipeline.debug import tell_breaks, toolkit_of
 from pipeline.entry import run_main
 from pipeline.fanout import StudyRun, run_study
 from pipeline.grid import Study
-from pipeline.record import RecordStatus, record
 from pipeline.study import make_study
-from pipeline.summary_table import print_summary, summary_json
+
+if TYPE_CHECKING:
+    from pipeline.analyse import Analysis
+    from pipeline.record import RecordStatus
 
 MODULE = "pipeline.sweep"
 
@@ -44,8 +46,14 @@ def sweep(words: Sequence[str]) -> int:
     run = run_study(study, toolkit=toolkit_of(study))
     if tell_breaks(study, run.failed_lanes) == run.lanes:
         return run.exit_code
-    found = analyse(run.folder)
-    show(study, run, found, record(run.folder, study.config.tracking))
+    # Here, as statistics and charts take a second to import, which the first lane need not wait for.
+    from pipeline.analyse import analyse
+    from pipeline.record import Recording
+
+    with Recording(run.folder, study.config.tracking) as recording:
+        found = analyse(run.folder)
+        status = recording.finish(found.recommendations)
+    show(study, run, found, status)
     return run.exit_code
 
 
@@ -58,10 +66,15 @@ def announce(study: Study) -> None:
         f"{lanes} lanes.",
         file=sys.stderr,
     )
+    if study.merged:
+        # Said, as the study is smaller than what was asked for.
+        print(f"{study.merged} more came to the settings of another point and were merged.", file=sys.stderr)
 
 
-def show(study: Study, run: StudyRun, found: Analysis, status: RecordStatus) -> None:
+def show(study: Study, run: StudyRun, found: "Analysis", status: "RecordStatus") -> None:
     """Print the answer: a table, or JSON alone on stdout."""
+    from pipeline.summary_table import print_summary, summary_json
+
     if study.config.output == "json":
         answer = summary_json(found) | {
             "failed_lanes": len(run.failed_lanes),

@@ -1,21 +1,23 @@
 """Machines: look at them, import and export them.
 
-    python -m pipeline.topology list
-    python -m pipeline.topology show topology=epyc_7763_2s      an option, with any topology.key=value
+    python -m pipeline.topology list [output=json]
+    python -m pipeline.topology show topology=epyc_7763_2s      with any topology.key=value
     python -m pipeline.topology show topology=machine.xml       an hwloc file, or a YAML description
     python -m pipeline.topology import machine.xml [out=machine.yaml] [latency_csv=table.csv]
     python -m pipeline.topology import machine.term             or .sct: in the BEAM's own terms
     python -m pipeline.topology export topology=host [out=host.yaml] [latency_csv=table.csv]
-    python -m pipeline.topology export topology=host format=sct [out=host.sct]     or format=cpu_topology
+    python -m pipeline.topology export topology=host format=sct [out=host.sct]     or cpu_topology
     python -m pipeline.topology binding topology=epyc_7763_2s [schedulers=16] [allowed=0-31]
 
-`import` and `export` write a plain description, core by core; copied to conf/topology/NAME.yaml it is
-topology=NAME. A file that exists is not overwritten unless force=true. In the BEAM's terms, for
-`erl +sct` or as `erlang:system_info(cpu_topology)`, `export` prints one line unless there is an out=.
-`binding` shows the CPUs of the schedulers for each bind type of `erl +sbt`. A latency_csv= is a table of
-measured core-to-core latencies in ns, a row and a column a CPU in the order of OS indexes, empty if unknown.
+`import` and `export` write a plain description, core by core; copied to conf/topology/NAME.yaml it
+is topology=NAME. A file that exists is not overwritten unless force=true. In the BEAM's terms, for
+`erl +sct` or as `erlang:system_info(cpu_topology)`, `export` prints one line unless there is an
+out=. `binding` shows the CPUs of the schedulers for each bind type of `erl +sbt`. A latency_csv= is
+a table of measured core-to-core latencies in ns, a row and a column a CPU in the order of OS
+indexes, empty if unknown. `show --json` prints the plain description as JSON.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,11 @@ KINDS = {".yaml": "yaml", ".yml": "yaml", ".sct": "sct", ".term": "cpu_topology"
 
 def show(words: Sequence[str]) -> int:
     """Print what a machine is made of."""
-    topology = composed_topology(words)
+    options, rest = own_options(words, {"output": "table"})
+    topology = composed_topology(rest)
+    if check_output(options["output"]) == "json":
+        print(json.dumps(to_description(topology)))
+        return 0
     table = Table(box=None, padding=(0, 2), show_header=False)
     for label, text in describe(topology):
         table.add_row(label, text)
@@ -50,8 +56,11 @@ def show(words: Sequence[str]) -> int:
 
 def list_options(words: Sequence[str]) -> int:
     """Print the machines in conf/topology."""
-    split_words(words, {})
+    _, options = split_words(words, {"output": "table"})
     command = read_command([], use_default_study=False)
+    if check_output(options["output"]) == "json":
+        print(json.dumps([option_data(*one) for one in with_hydra(command, known_topologies)], indent=1))
+        return 0
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for heading in ("topology", "cores", "types", "clusters", "nodes"):
         table.add_column(heading, justify="left" if heading in ("topology", "types") else "right")
@@ -64,6 +73,21 @@ def list_options(words: Sequence[str]) -> int:
         table.add_row(name, *(str(count) for count in counts))
     Console().print(table, highlight=False)
     return 0
+
+
+def check_output(text: str) -> str:
+    """The form of the output."""
+    if text not in ("table", "json"):
+        raise UserError(f"output = {text}: must be table or json")
+    return text
+
+
+def option_data(name: str, topology: Topology | str) -> dict[str, Any]:
+    """An option of the group as data: its counts, or the key that it needs."""
+    if isinstance(topology, str):
+        return {"topology": name, "needs": topology}
+    counts = {"cores": topology.num_cores, "clusters": topology.num_clusters, "nodes": topology.num_nodes}
+    return {"topology": name, "types": list(topology.core_type_names), **counts}
 
 
 def known_topologies() -> list[tuple[str, Topology | str]]:

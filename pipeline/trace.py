@@ -2,20 +2,21 @@
 
     python -m pipeline.trace list
     python -m pipeline.trace show mixed_s2 [picture=FILE.png|.svg|.html|none] [output=json]
-                                           a name in conf/traces, a replay file, or a recording's folder
+                                   a name in conf/traces, a replay file, or a recording's folder
     python -m pipeline.trace import FOLDER [out=FILE.parquet] [start_ms=0] [stop_ms=250]
-    python -m pipeline.trace import FILE   [..] [prof=FILE] [ns_per_reduction=15] [schedulers=4]
-                                           a file of dbg:trace_port, or file 0 of a wrap set (wrap=false:
-                                           only that file); partial=true takes the whole events of a cut one
-    python -m pipeline.trace record -- node@host [seconds=2] [out=FOLDER|FILE.parquet] [cookie=TEXT|@FILE]
-                                           [mode=auto|nif|dbg] [messages=true] [gc=true] [max_events=N]
-                                           [port=N: in no epmd] [after=0: seconds to wait] [force=false]
-                                           trace a running node for a few seconds, and say what that cost it
+    python -m pipeline.trace import FILE [..] [prof=FILE] [ns_per_reduction=15] [schedulers=4]
+                                   a file of dbg:trace_port, or file 0 of a wrap set (wrap=false:
+                                   only that one); partial=true takes the whole events of a cut one
+    python -m pipeline.trace record -- node@host [seconds=2] [out=FOLDER|FILE.parquet]
+                                   [cookie=TEXT|@FILE] [mode=auto|nif|dbg] [messages=true] [gc=true]
+                                   [max_events=N] [port=N: in no epmd] [after=0: seconds to wait]
+                                   [force=false]
+                                   trace a running node for a few seconds, and say what that cost
     python -m pipeline.trace record [options] [after=1] -- erl -noshell -s myprog
-                                           the same of a program that is started for it and ended afterwards
+                                   the same of a program started for it and ended afterwards
     python -m pipeline.trace check FOLDER... [key=value ...] [output=json] [markdown=FILE.md]
-                                           replay recordings under policy=erts and compare with what was
-                                           recorded: migrations, switches, slices, load, queues, wake-ups
+                                   replay recordings under policy=erts and compare with what was
+                                   recorded: migrations, switches, slices, load, queues, wake-ups
 
 An imported file is used with workload=FILE.parquet, or, copied to conf/traces/NAME.parquet, with
 workload.trace=NAME.

@@ -1,7 +1,7 @@
 """`python -m pipeline.ui [port=5000] [outputs=outputs] [file=...]`: browse the recorded runs.
 
-Serves MLflow on 127.0.0.1 (never beyond) on the database that sweeps record to, prints the addresses
-worth opening, and stops with Ctrl-C. If the port is taken, the next free one is used.
+Serves MLflow on 127.0.0.1 (never beyond) on the database that sweeps record to, prints the
+addresses worth opening, and stops with Ctrl-C. If the port is taken, the next free one is used.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.entry import run_main
 from pipeline.errors import UserError, did_you_mean
 from pipeline.mlflow_views import RANKING, TRADEOFF, VIEW_TAG
 from pipeline.record import DATABASE, QUIET
@@ -184,20 +185,18 @@ def run(arguments: Sequence[str]) -> None:
     print("\nMLflow stopped.")
 
 
-def main() -> int:
-    """Console entry."""
-    arguments = sys.argv[1:]
-    if {"-h", "--help", "help"} & set(arguments):
-        print(__doc__)
+def browse(words: Sequence[str]) -> int:
+    """`run`, or the usage."""
+    if {"-h", "--help", "help"} & {*words}:
+        print((__doc__ or "").strip())
         return 0
-    try:
-        run(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    run(words)
     return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Entry point of `python -m pipeline.ui` and `coreshift ui`."""
+    return run_main(browse, words)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def locality_cycles(z, p, source, target):
     return z[K.BONUS_CYCLES] * steps
 
 
-@kernel
+@leaf
 def benefit_cycles(z, g, f, p, source, target, k):
     """Expected gain of moving p, cycles of the target: waiting, speed, utilisation and locality."""
     row = process(z, p)
@@ -132,7 +132,7 @@ def life_cycles(z, p, target, k):
     return shared_ns * z[core(z, target) + C.FREQUENCY_MHZ] // 1000
 
 
-@kernel
+@leaf
 def is_worth_it(z, g, f, p, source, target, k):
     """The last check of a candidate; ESTIMATE_CYCLES holds its cost. Leaves BENEFIT_CYCLES behind."""
     z[S.BENEFIT_CYCLES] = benefit_cycles(z, g, f, p, source, target, k)

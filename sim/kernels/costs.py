@@ -85,7 +85,7 @@ def component_cycles(z, g, f, i, d, latency_ns, target):
     return (cycles * z[K.BATCH_Q16]) >> 16 if z[S.BATCH_LATER] else cycles
 
 
-@kernel
+@leaf
 def direct_cycles(z, g, f, d, latency_ns, target):
     """Direct part of a migration over distance class d, cycles of the target."""
     total = 0
@@ -107,7 +107,7 @@ def cached_at(z, p, source):
     return place if place >= 0 else z[core(z, source) + C.HARDWARE]
 
 
-@kernel
+@leaf
 def estimate_cycles(z, g, f, p, source, target):
     """The policy's estimate: nothing is warm, the latency is that of the distance class."""
     d = bits.distance(z, source, target)
@@ -123,7 +123,7 @@ def estimate_cycles(z, g, f, p, source, target):
     return cycles
 
 
-@kernel
+@leaf
 def charge(z, g, f, p, source, target):
     """Book the realised cost of a migration as the process's debt; its ns are left in CHARGED_NS."""
     row = process(z, p)

@@ -1,7 +1,7 @@
 """The decision to migrate (DESIGN §6): the checks in their written order, and the migration itself."""
 
 from sim.kernels import benefit, bits, costs, decisions, limits, log, memory, settle
-from sim.kernels.jit import kernel
+from sim.kernels.jit import cold, leaf
 from sim.kernels.rows import core, mask, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -10,7 +10,7 @@ from sim.layout import parameter as K
 from sim.layout import process as P
 
 
-@kernel
+@leaf
 def is_return(z, p, target):
     """Would p go back to the core that it left a short while ago?"""
     row = process(z, p)
@@ -21,7 +21,7 @@ def is_return(z, p, target):
     )
 
 
-@kernel
+@leaf
 def refusal(z, g, f, p, source, target, k):
     """Reason why p may not move from source to target now, or PASSED, by the first check that fails.
 
@@ -46,7 +46,7 @@ def refusal(z, g, f, p, source, target, k):
     return N.PASSED
 
 
-@kernel
+@leaf
 def move(z, g, f, p, source, target, k):
     """Book the migration of p, its cost included; the caller moves it in the queues."""
     row, d, mechanism = process(z, p), bits.distance(z, source, target), z[S.MECHANISM]
@@ -69,7 +69,7 @@ def move(z, g, f, p, source, target, k):
     log.note(z, g, f, log.MIGRATE, target, p, source, mechanism)
 
 
-@kernel
+@cold
 def attempt(z, g, f, p, source, target, k, mechanism):
     """Try one candidate: count it, check it, and on success charge limits and cost.
 
@@ -92,7 +92,7 @@ def attempt(z, g, f, p, source, target, k, mechanism):
     return True
 
 
-@kernel
+@cold
 def force(z, g, f, p, source, target, mechanism):
     """Migrate p without any check, because it cannot stay; the caller moves it in the queues."""
     z[S.BATCH_LATER] = 0

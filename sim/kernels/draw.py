@@ -160,7 +160,7 @@ def sample_rare(g, f, row, u):
     return f[g[G.VALUES] + first + np.int64(np.floor(u * count))]
 
 
-@kernel
+@leaf
 def sample(g, f, which, bits):
     """One draw of distribution `which`, rounded to a whole number in 1..2^40 (DESIGN §2)."""
     row = g[G.DRAWS] + which * T.DRAW_WIDTH

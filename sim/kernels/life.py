@@ -38,7 +38,7 @@ def wake_thief(z, g, f, c):
         queues.make_due(z, g, f, thief, z[S.NOW_NS])
 
 
-@kernel
+@leaf
 def ready(z, g, f, p, c):
     """Queue p on core c and see to it that some core will look at it."""
     t = z[S.NOW_NS]
@@ -73,7 +73,7 @@ def flee(z, g, f, p, last, mechanism):
     return target
 
 
-@kernel
+@leaf
 def wake(z, g, f, p):
     """p is ready again: choose its core, migrating if the decision allows or if it must, and queue it."""
     last = z[process(z, p) + P.LAST_CORE]
@@ -103,6 +103,12 @@ def wake(z, g, f, p):
     start_activation(z, g, f, p)
     log.note(z, g, f, log.WAKE, target, p, proposal, 0)
     ready(z, g, f, p, target)
+
+
+@cold
+def wake_by_other(z, g, f, p):
+    """wake(), by another process."""
+    wake(z, g, f, p)
 
 
 @kernel

@@ -131,7 +131,7 @@ def send(z, g, f, p, receiver, call):
     log.note(z, g, f, log.SEND, c, p, receiver, 0)
     row = process(z, receiver)
     if z[row + P.STATE] == P.WAITING and z[row + P.MAIL_COUNT] >= z[row + P.NEED]:
-        life.wake(z, g, f, receiver)
+        life.wake_by_other(z, g, f, receiver)
     return True
 
 
@@ -177,4 +177,4 @@ def reply(z, g, f, p):
     log.note(z, g, f, log.SEND, c, p, caller, 0)
     z[process(z, caller) + P.IS_CALLING] = 2
     if z[process(z, caller) + P.STATE] == P.CALLING:
-        life.wake(z, g, f, caller)
+        life.wake_by_other(z, g, f, caller)

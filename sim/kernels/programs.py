@@ -1,7 +1,7 @@
 """The interpreter of class programs and of the operations of a replayed trace (DESIGN §4)."""
 
 from sim.kernels import affinity, bits, draw, heap, life, log, messages
-from sim.kernels.jit import cold, kernel
+from sim.kernels.jit import cold, kernel, leaf
 from sim.kernels.rows import core, klass, process, step_row
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -16,7 +16,7 @@ RUNS, OWES, LEFT = 0, 1, 2
 STEPS_MAX = 100_000
 
 
-@kernel
+@leaf
 def block(z, g, f, p, c, wake_ns):
     """Process p leaves core c until wake_ns."""
     z[process(z, p) + P.STATE] = P.BLOCKED
@@ -99,7 +99,7 @@ def act(z, g, f, p, c, step):
     return RUNS
 
 
-@kernel
+@leaf
 def interpret(z, g, f, p, c):
     """Execute steps of p's class program until it has work, owes time first, or has left core c."""
     row = process(z, p)
@@ -200,7 +200,7 @@ def send_trace(z, g, f, p, c, at):
             and z[process(z, receiver) + P.STATE] == P.EDGE
             and z[process(z, receiver) + P.NEED] == edge
         ):
-            life.wake(z, g, f, receiver)
+            life.wake_by_other(z, g, f, receiver)
 
 
 @kernel

@@ -1,7 +1,7 @@
 """Was a migration worth it? What was expected, what was paid, and what came of it (DESIGN §8)."""
 
 from sim.kernels import benefit, costs
-from sim.kernels.jit import kernel
+from sim.kernels.jit import leaf
 from sim.kernels.rows import core, process
 from sim.layout import core as C
 from sim.layout import counter as N
@@ -11,7 +11,7 @@ from sim.layout import process as P
 REALISED_MOST_NS = 2**42
 
 
-@kernel
+@leaf
 def settle(z, p):
     """Book the open migration of p: the waiting it saved, the speed it gained, and whether that paid."""
     row = process(z, p)
@@ -27,7 +27,7 @@ def settle(z, p):
         z[N.PAID_OFF] += 1
 
 
-@kernel
+@leaf
 def open_migration(z, g, f, p, source, target, k):
     """Keep what is expected of the migration of p that happens now; `k` = 0 if it is forced."""
     row = process(z, p)

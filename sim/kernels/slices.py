@@ -51,7 +51,7 @@ def preempt(z, g, f, p, c):
     queues.append(z, g, f, c, p)
 
 
-@cold
+@leaf
 def interpret(z, g, f, p, c):
     """What p does next: programs.RUNS, OWES or LEFT."""
     if z[K.IS_REPLAY]:

@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline import record as record_module
 from pipeline.analyse import analyse
-from pipeline.mlflow_record import selected_points
+from pipeline.mlflow_rows import selected_points
 from pipeline.mlflow_views import VIEW_TAG
 from pipeline.record import record
 from tests.unit.analysis.synthetic import write_run
@@ -141,7 +141,11 @@ def test_changed_results_replace_the_old_ones_and_extra_points_are_counted(tmp_p
     assert second.parent_run_id != first.parent_run_id
     assert (second.recorded, second.left_out) == (5, 6)
     assert "6 of 11 points left out" in second.message
+    assert "tracking.children=11" in second.message
     client = MlflowClient(tracking_uri=second.tracking_uri)
+    note = client.get_run(second.parent_run_id).data.tags["mlflow.note.content"]
+    assert "5 of 11 points" in note
+    assert "tracking.children=11" in note
     runs = children(client, second)
     assert len(runs) == 5
     assert sum(run.data.tags.get("recommended") == "true" for run in runs) == 1
@@ -170,7 +174,7 @@ def test_server_that_is_not_there(tmp_path, monkeypatch):
     folder = write_run(tmp_path / "t" / "k", **SMALL)
     analyse(folder, draw=False)
     # Found out before MLflow is started, which would try for long.
-    monkeypatch.setattr(record_module, "run_recorder", None)
+    monkeypatch.setattr(record_module, "start_recorder", None)
     with socket.socket() as silent:
         # Held, so that nobody else listens there meanwhile.
         silent.bind(("127.0.0.1", 0))

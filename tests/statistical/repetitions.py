@@ -36,6 +36,16 @@ def mean_intervals(values: np.ndarray, replicates: int) -> Intervals:
 
 def difference_intervals(values: np.ndarray, baseline: np.ndarray, replicates: int) -> Intervals:
     """Low and high ends of the summary's paired difference from the baseline, one a repetition."""
+    return pair_intervals(values, baseline, replicates, "diff")
+
+
+def change_intervals(values: np.ndarray, baseline: np.ndarray, replicates: int) -> Intervals:
+    """Low and high ends of the summary's change against the baseline, one a repetition."""
+    return pair_intervals(values, baseline, replicates, "change")
+
+
+def pair_intervals(values: np.ndarray, baseline: np.ndarray, replicates: int, kind: str) -> Intervals:
+    """Low and high ends of one of the summary's columns of pairs."""
     shift = len(values) // replicates
     lanes = pl.concat(
         [
@@ -46,7 +56,7 @@ def difference_intervals(values: np.ndarray, baseline: np.ndarray, replicates: i
     points = np.arange(shift, dtype=np.int32)
     pairs = pl.DataFrame({"point": points, "baseline_point": points + np.int32(shift)})
     found = paired_differences(lanes, pairs, ["m"]).sort("point")
-    return found["m_diff_low"].to_numpy(), found["m_diff_high"].to_numpy()
+    return found[f"m_{kind}_low"].to_numpy(), found[f"m_{kind}_high"].to_numpy()
 
 
 def choices(gains: np.ndarray, replicates: int, baseline: int = 0) -> list[Choice]:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.axes import Axis, axis_of, parse_overrides
+from pipeline.designs import unit_cube
 from pipeline.errors import ConfigError
-from pipeline.grid import design, expand_grid, expand_samples
+from pipeline.grid import expand_grid, expand_samples
 
 
 def axis(text: str) -> Axis:
@@ -87,7 +88,7 @@ def test_levels_of_an_interval_are_rising_and_hold_both_ends(
 
 
 @settings(deadline=None)
-@given(st.sampled_from(["random", "lhs", "sobol"]), st.integers(0, 6), st.integers(0, 2**32 - 1))
+@given(st.sampled_from(["random", "latin", "sobol"]), st.integers(0, 6), st.integers(0, 2**32 - 1))
 def test_samples_are_repeatable_and_inside_their_axes(kind: str, power: int, seed: int) -> None:
     axes = [
         Axis("f", low=0.25, high=8.0, is_log=True),
@@ -105,13 +106,13 @@ def test_samples_are_repeatable_and_inside_their_axes(kind: str, power: int, see
 
 
 def test_latin_hypercube_takes_each_choice_equally_often() -> None:
-    points = expand_samples([Axis("c", ("a", "b", "c")), Axis("d", (1, 2))], "lhs", 12, 7)
+    points = expand_samples([Axis("c", ("a", "b", "c")), Axis("d", (1, 2))], "latin", 12, 7)
     assert [sum(p["c"] == c for p in points) for c in "abc"] == [4, 4, 4]
     assert sum(p["d"] == 1 for p in points) == 6
 
 
 def test_sobol_design_is_balanced() -> None:
-    shares = design("sobol", 16, 3, 1)
+    shares = unit_cube("sobol", 16, 3, 1)
     assert ((shares < 0.5).sum(axis=0) == 8).all()
 
 

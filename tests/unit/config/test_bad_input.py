@@ -73,7 +73,7 @@ BAD = [
     (["workload=steady", "workload.classes.request.affinity.type=strict",
       "workload.classes.request.affinity.cores=node:7"],
      "workload.classes.request.affinity.cores = 'node:7'", ""),
-    (["sweep.kind=sobol", "+sweep.samples=10"], "sweep.samples = 10", "8 or 16"),
+    (["sweep.kind=sobol", "sweep.points=10"], "sweep.points = 10", "8 or 16"),
     (["sweep.kind=grd"], "sweep.kind = 'grd': must be one of grid", "did you mean grid?"),
     (["policy.threshold_factor=range(0,1000)", "policy.stealing.scan=range(1,1000)"],
      "points from", "give fewer values"),
@@ -137,6 +137,11 @@ def test_a_point_that_there_is_not(run: Run) -> None:
         (["decisions=-3"], "decisions = '-3': must be a file ending"),
         (["decisions=0"], "decisions = '0': must be a whole number from 1 to 100000"),
         (["decisions=no/such/why.csv"], "the folder no/such does not exist"),
+        pytest.param(
+            ["decisions=/proc/why.csv"],
+            "the folder /proc cannot be written",
+            marks=pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder of Linux"),
+        ),
         (["decisions_capacity=9"], "decisions: must be a file ending"),
         (
             ["decisions=why.csv", "decisions_capacity=1e3"],

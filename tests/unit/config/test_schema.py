@@ -201,7 +201,7 @@ BAD = [
     ("workload.classes.a b.count", 1, "must be 1 to 64 letters", ""),
     ("cluster.workers", 2, "cluster.workers = 2: unknown key", ""),
     ("cluster.kind", "lokal", "must be one of inline, local, remote", "local?"),
-    ("sweep", {"kind": "sobol", "samples": 10}, "power of two", "8 or 16"),
+    ("sweep", {"kind": "sobol", "points": 10}, "power of two", "8 or 16"),
     ("sweep", {"kind": "grid", "axes": [1]}, "must be a mapping", ""),
     ("sweep", {"kind": "grid", "axes": {"policy.x": {}}}, "must be values to sweep over", ""),
     ("baseline", {"cost": "flat"}, "name of a policy", ""),

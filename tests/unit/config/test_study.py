@@ -205,7 +205,7 @@ def test_an_interval_over_a_whole_number_gives_whole_numbers(study_of: MakeStudy
 def test_samples_of_a_command_line_sweep(study_of: MakeStudy) -> None:
     study = study_of(
         "topology=two_core", f"{THRESHOLD}=tag(log,interval(0.25,8))", "policy=balanced,adaptive",
-        "sweep.kind=lhs", "+sweep.samples=8",
+        "sweep.kind=latin", "sweep.points=8",
     )  # fmt: skip
     assert len(study.points) == 9
     assert {p.labels["policy"] for p in study.points[:-1]} == {"balanced", "adaptive"}

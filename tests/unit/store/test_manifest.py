@@ -14,7 +14,7 @@ from tests.pipeline.fake import Section
 
 
 def point(policy, axes, labels=None, baseline_index=0):
-    config = Section({"policy": policy})
+    config = Section({"policy": Section(policy)})
     return SimpleNamespace(
         config=config,
         axes=axes,

@@ -1,0 +1,61 @@
+"""Designs: where the points of a sampled sweep lie in the unit cube, each axis one dimension."""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Cube = NDArray[np.float64]
+
+
+def random_cube(points: int, dimensions: int, rng: np.random.Generator) -> Cube:
+    """Independent and uniform points; more points keep the first ones."""
+    return rng.random((points, dimensions))
+
+
+def latin_cube(points: int, dimensions: int, rng: np.random.Generator) -> Cube:
+    """A Latin hypercube: cut into `points` equal slices, each dimension has one point in each slice.
+
+    Source
+    ------
+    M. D. McKay, R. J. Beckman, W. J. Conover, Technometrics 21(2), 1979, pp. 239-245
+    """
+    # Here, as it takes half a second that a grid need not wait for.
+    from scipy.stats import qmc
+
+    return np.asarray(qmc.LatinHypercube(dimensions, rng=rng).random(points))
+
+
+def sobol_cube(points: int, dimensions: int, rng: np.random.Generator) -> Cube:
+    """The start of a scrambled Sobol' sequence; more points keep the first ones.
+
+    Balanced where `points` is a power of two, which `pipeline/schema.py` asks for.
+
+    Source
+    ------
+    A. B. Owen, "Scrambling Sobol' and Niederreiter-Xing points", J. Complexity 14(4), 1998, pp. 466-489
+    """
+    from scipy.stats import qmc
+
+    with warnings.catch_warnings():
+        # What a number that is no power of two loses, the schema has said.
+        warnings.simplefilter("ignore", UserWarning)
+        return np.asarray(qmc.Sobol(dimensions, rng=rng).random(points))
+
+
+DESIGNS: dict[str, Callable[[int, int, np.random.Generator], Cube]] = {
+    "random": random_cube,
+    "latin": latin_cube,
+    "sobol": sobol_cube,
+}
+
+
+def unit_cube(kind: str, points: int, dimensions: int, seed: int) -> Cube:
+    """Points of the unit cube: float64 (points, dimensions), 0 <= x < 1.
+
+    Complexity and determinism
+    --------------------------
+    O(points × dimensions); the same arguments give the same numbers
+    """
+    return DESIGNS[kind](points, dimensions, np.random.Generator(np.random.PCG64(seed)))
