@@ -19,6 +19,7 @@ from pipeline.cluster_inline import Cluster, InlineCluster, Outcome
 from pipeline.cluster_ray import Program, RayCluster
 from pipeline.errors import UserError
 from pipeline.files import FolderLock, check_writable, write_atomic
+from pipeline.inputs import input_digests
 from pipeline.lanes import LanePlan, Toolkit, coreshift_toolkit
 from pipeline.manifest import add_session, write_json, write_manifest
 from pipeline.points import points_table
@@ -166,6 +167,7 @@ class StudyJob:
             "lanes": self.plan.lane_count,
             "seed": study.seed,
             "policies": policies_of(study.points),
+            "inputs": input_digests(study.points),
         }
         write_manifest(self.folder, facts)
 
