@@ -6,7 +6,7 @@ analysed anew is replaced.
 
   tracking.file=...      SQLite file to record to; default mlflow.db two folders above the run's
   tracking.uri=...       a tracking server (http://HOST:PORT) instead, or sqlite:///FILE
-  tracking.children=100  points that get a run of their own, at most
+  tracking.children=60   points that get a run of their own, at most
   outputs=outputs        where RUN is looked for
 
 Exit codes: 0 recorded (or recorded before), 3 not recorded.

@@ -10,7 +10,7 @@ answer.
   record=false           also record the run in MLflow (again, or for the first time)
   tracking.file=...      SQLite file to record to; default mlflow.db in the outputs folder
   tracking.uri=...       tracking server to record to instead
-  tracking.children=100  child runs at most
+  tracking.children=60   child runs at most
   output=table           or json
 """
 

@@ -304,7 +304,7 @@ class TrackingSqlite(Part):
     file: Annotated[Word | None, Field(description="null = mlflow.db in the outputs folder")] = None
     children: bounded(  # type: ignore[valid-type]
         int, 0, 100_000, "points recorded each, at most"
-    ) = 100
+    ) = 60
 
 
 class TrackingServer(Part):
@@ -314,7 +314,7 @@ class TrackingServer(Part):
     uri: Annotated[Word, Field(description="http(s)://host:port")]
     children: bounded(  # type: ignore[valid-type]
         int, 0, 100_000, "points recorded each, at most"
-    ) = 100
+    ) = 60
     timeout_s: bounded(  # type: ignore[valid-type]
         float, 0.1, 3600, "patience with the server", unit="s"
     ) = 10.0
