@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from tests.tidy.source import ROOT, assert_none, relative, tracked_files
 
 TOP_LEVEL = {
-    "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "conf", "docs", "dvc.lock", "dvc.yaml", "outputs",
+    "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "conf", "dvc.lock", "dvc.yaml", "outputs",
     "pipeline", "pyproject.toml", "requirements.lock", "sim", "tests",
 }  # fmt: skip
 FILE_BYTES = 3 * 2**20
