@@ -146,7 +146,7 @@ def test_a_command_leaves_stdout_to_json(capsys):
     ],
 )
 def test_completion(line, found, monkeypatch, capsys):
-    # files that other tests of this process gave as options stay in Hydra's store; a command of its own has none
+    # files that other tests gave as options stay in Hydra's store, where a command of its own has none
     store = ConfigStore.instance()
     monkeypatch.setattr(store, "repo", {k: v for k, v in store.repo.items() if k not in GROUPS_OF_FILES})
     monkeypatch.setenv("COMP_LINE", line)
