@@ -60,13 +60,19 @@ def interpret(z, g, f, p, c):
 
 
 @leaf
+def next_work(z, g, f, p, c):
+    """Is there work for p on core c (programs.RUNS), a debt of time (OWES), or has p left (LEFT)?"""
+    if z[process(z, p) + P.REMAINING] == 0:
+        return interpret(z, g, f, p, c)
+    return programs.RUNS
+
+
+@leaf
 def proceed(z, g, f, p, c):
     """Reductions that p, which runs on core c, runs next; SLICE_ENDS if its slice has ended."""
-    outcome = programs.RUNS
-    if z[process(z, p) + P.REMAINING] == 0:
-        outcome = interpret(z, g, f, p, c)
-        if outcome == programs.LEFT:
-            return SLICE_ENDS
+    outcome = next_work(z, g, f, p, c)
+    if outcome == programs.LEFT:
+        return SLICE_ENDS
     if outcome == programs.OWES:
         return 0
     budget = z[core(z, c) + C.BUDGET]
@@ -78,15 +84,11 @@ def proceed(z, g, f, p, c):
 
 @leaf
 def begin(z, g, f, p, c):
-    """As proceed(), of a slice that begins."""
-    outcome = programs.RUNS
-    if z[process(z, p) + P.REMAINING] == 0:
-        outcome = interpret(z, g, f, p, c)
-        if outcome == programs.LEFT:
-            return SLICE_ENDS
-    if outcome == programs.OWES:
-        return 0
-    return min(z[process(z, p) + P.REMAINING], z[core(z, c) + C.BUDGET])
+    """As proceed(), of a slice that begins: nothing of its budget is used up."""
+    outcome = next_work(z, g, f, p, c)
+    if outcome == programs.RUNS:
+        return min(z[process(z, p) + P.REMAINING], z[core(z, c) + C.BUDGET])
+    return 0 if outcome == programs.OWES else SLICE_ENDS
 
 
 @cold
