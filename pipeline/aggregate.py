@@ -25,7 +25,6 @@ CONFIDENCE = 0.95
 # Lanes that are summarised at a time: some 70 MB of metrics.
 BLOCK_LANES = 1 << 16
 LABELS = ("topology", "workload", "policy", "binding", "faults")
-OBJECTIVES = ("load_imbalance", "migration_overhead_share")
 # Differences from the baseline are for reading, so they are kept for what people compare.
 MAIN_METRICS = (
     "load_imbalance", "migration_overhead_share", "wasted_core_share", "slowdown_mean",

@@ -9,11 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.aggregate import OBJECTIVES, RunTables, read_run, summarise, write_table, write_text
+from pipeline.aggregate import RunTables, read_run, summarise, write_table, write_text
 from pipeline.choice_text import flags_file
 from pipeline.figures import draw_figures
 from pipeline.recommend import Recommendation, mark_front, policy_file
 from pipeline.report_html import chart_library, write_report
+from pipeline.schema_front import OBJECTIVES
 
 HEADLINE = (
     *OBJECTIVES, "wasted_core_share", "slowdown_mean", "slowdown_p99", "sojourn_p99_ns",

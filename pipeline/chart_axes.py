@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from pipeline.aggregate import OBJECTIVES, RunTables, is_policy_key
+from pipeline.aggregate import RunTables, is_policy_key
 from pipeline.chart_parts import (
     INK,
     POLICY_COLOURS,
@@ -23,6 +23,7 @@ from pipeline.chart_parts import (
 )  # fmt: skip
 from pipeline.plain import plain_name
 from pipeline.recommend import TAIL_METRIC, Recommendation
+from pipeline.schema_front import OBJECTIVES
 
 PANELS = (
     "load_imbalance", "migration_overhead_share", "wasted_core_share", "slowdown_p99",

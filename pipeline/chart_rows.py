@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from pipeline.aggregate import OBJECTIVES
 from pipeline.recommend import Recommendation
+from pipeline.schema_front import OBJECTIVES
 
 DRAWN_MAX = 2000
 DRAWN_LEAST = 300

@@ -18,7 +18,7 @@ import polars as pl
 import vl_convert
 import yaml
 
-from pipeline.aggregate import LABELS, OBJECTIVES, read_run, write_text
+from pipeline.aggregate import LABELS, read_run, write_text
 from pipeline.analyse import analyse_tables
 from pipeline.compose import read_command, with_hydra
 from pipeline.entry import pick_action, run_main
@@ -27,6 +27,7 @@ from pipeline.fanout import outputs_folder, run_study
 from pipeline.files import write_atomic
 from pipeline.grid import Study
 from pipeline.lanes import LanePlan, coreshift_toolkit
+from pipeline.schema_front import OBJECTIVES
 from pipeline.store import COMPLETE
 from pipeline.study import make_study
 

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.aggregate import OBJECTIVES
 from pipeline.analyse import finite
 from pipeline.chart_parts import metric_title
 from pipeline.compare import WIDTH_MAX, short, table_width
@@ -20,6 +19,7 @@ from pipeline.explore_filter import Column, columns_of, find_column, parse_condi
 from pipeline.explore_runs import FinishedRun, OpenRun
 from pipeline.plain import plain, plain_name
 from pipeline.report_html import shown
+from pipeline.schema_front import OBJECTIVES
 from pipeline.summary_table import compact
 
 DEFAULT_METRICS = (*OBJECTIVES, "slowdown_p99", "throughput_per_s")

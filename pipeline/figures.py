@@ -10,7 +10,7 @@ import altair as alt
 import polars as pl
 import vl_convert
 
-from pipeline.aggregate import OBJECTIVES, RunTables, write_text
+from pipeline.aggregate import RunTables, write_text
 from pipeline.chart_axes import (
     dots_chart,
     grid_policy,
@@ -27,6 +27,7 @@ from pipeline.chart_rows import drawn_note, drawn_rows
 from pipeline.files import write_atomic
 from pipeline.plain import plain_name
 from pipeline.recommend import Recommendation, setting_text
+from pipeline.schema_front import OBJECTIVES
 
 VEGA_LITE = alt.SCHEMA_VERSION.lstrip("v").rsplit(".", 1)[0]
 FRONT_CAPTION = (

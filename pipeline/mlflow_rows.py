@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipeline.aggregate import LABELS, OBJECTIVES, RunTables, is_policy_key
+from pipeline.aggregate import LABELS, RunTables, is_policy_key
 from pipeline.choice_text import short_flags
 from pipeline.mlflow_views import AS_TEXT
 from pipeline.plain import plain, plain_name
 from pipeline.recommend import Recommendation
 from pipeline.rerun import has_value
+from pipeline.schema_front import OBJECTIVES
 
 # MLflow's table shows the first ones without a scroll.
 LABEL_COLUMNS = ("policy", *(name for name in LABELS if name != "policy"))

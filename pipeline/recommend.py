@@ -12,7 +12,7 @@ import polars as pl
 import yaml
 
 import sim
-from pipeline.aggregate import OBJECTIVES, RunFolderError, RunTables, is_policy_key
+from pipeline.aggregate import RunFolderError, RunTables, is_policy_key
 from pipeline.build import build_topology
 from pipeline.choice import Choice, choose
 from pipeline.choice_text import choice_sentence, flags_text
@@ -22,6 +22,7 @@ from pipeline.front import FrontCertainty, Knee, bootstrap_front, find_knee, par
 from pipeline.plain import plain, plain_name
 from pipeline.rerun import has_value, overrides_of, policy_field, rerun_of
 from pipeline.schema_errors import load_section
+from pipeline.schema_front import OBJECTIVES
 from pipeline.worker import COMPLETED
 
 TAIL_METRIC = "slowdown_p99"

@@ -10,11 +10,12 @@ import polars as pl
 import vl_convert
 
 import sim
-from pipeline.aggregate import OBJECTIVES, RunTables, write_text
+from pipeline.aggregate import RunTables, write_text
 from pipeline.chart_parts import is_share, metric_title
 from pipeline.choice_text import flags_text
 from pipeline.figures import VEGA_LITE, Figure
 from pipeline.recommend import RULES, Recommendation, number, setting_text
+from pipeline.schema_front import OBJECTIVES
 
 ROWS_MAX = 200
 COLUMNS = (

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_vali
 
 import sim
 from pipeline.axes import POINTS_MAX, TEXT_KEYS
-from pipeline.errors import did_you_mean
+from pipeline.schema_front import Front, Objective
 from pipeline.schema_spec import (
     SEXAGESIMAL_MIN,
     BindingPart,
@@ -393,32 +393,6 @@ def check_baseline(value: Any) -> Any:
     return dict(value)
 
 
-def check_better(value: Any) -> Any:
-    """Refuse what is no metric, or one of which neither side is better."""
-    known = [name for name, metric in sim.METRICS.items() if metric.better]
-    if value not in known:
-        hint = did_you_mean(value, known) or "see sim/REFERENCE.md, such as slowdown_p99 or throughput_per_s"
-        raise problem("must be a metric of which more or less is better", value=value, hint=hint)
-    return value
-
-
-def check_kept(value: Any) -> Any:
-    """As `check_better`, or nothing."""
-    return None if value is None else check_better(value)
-
-
-class Objective(Part):
-    """One metric to choose a setting by, instead of the knee of the front (`pipeline/choice.py`)."""
-
-    metric: Annotated[str, BeforeValidator(check_better), Field(description="chosen by")] = "slowdown_p99"
-    keep: Annotated[
-        str | None, BeforeValidator(check_kept), Field(description="what may not get worse; null = nothing")
-    ] = "throughput_per_s"
-    tolerance: bounded(  # type: ignore[valid-type]
-        float, 0, 1, "share of the baseline's by which `keep` may be worse"
-    ) = 0.01
-
-
 class Config(Part):
     """One study, resolved: what is simulated, how it is swept, and where it goes."""
 
@@ -443,6 +417,7 @@ class Config(Part):
     objective: Annotated[
         Objective | None, Field(description="metric to choose by; null = the knee of the front")
     ] = None
+    front: Front = Front()
     outputs: Outputs = Outputs()
     resume: Annotated[Switch, Field(description="go on where a killed run stopped")] = True
     output: one_of(("table", "json"), "what the command prints") = "table"  # type: ignore[valid-type]

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 import sim
-from pipeline.aggregate import OBJECTIVES, is_policy_key
+from pipeline.aggregate import is_policy_key
 from pipeline.analyse import HEADLINE, Analysis, analyse, finite
 from pipeline.chart_parts import is_share, metric_title
 from pipeline.choice_text import flags_text
@@ -22,6 +22,7 @@ from pipeline.plain import plain, plain_name
 from pipeline.recommend import RULES, TAIL_METRIC, Recommendation, flags_of_row, setting_text
 from pipeline.record import RecordStatus
 from pipeline.report_html import shown
+from pipeline.schema_front import OBJECTIVES
 
 FRONT_ROWS = 12
 AXES_SHOWN = 4
