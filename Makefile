@@ -19,7 +19,7 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))
 # DVC runs its stages' `python` from the environment, and sends no statistics.
 DVC = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1 $(PY) -m dvc
 
-.PHONY: help setup sweep test validate bench doctor explore ui report repro lint format types lock clean distclean
+.PHONY: help setup sweep test validate bench doctor explore ui report docs repro lint format types lock clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,11 @@ ui: $(STAMP) ## browse the recorded runs (MLflow, on this machine only)
 
 report: $(STAMP) ## rebuild the report of a finished run
 	@$(PY) -m pipeline.report $(ARGS)
+
+# Every warning is an error, dead links between pages too. Links to elsewhere: make docs ARGS="-b linkcheck".
+docs: $(STAMP) ## build the documentation as a site, outputs/docs/index.html
+	@$(PY) -m sphinx -n -W --keep-going -q -b html -c pipeline/site -d outputs/docs/.doctrees $(ARGS) . outputs/docs
+	@echo "outputs/docs/index.html"
 
 repro: $(STAMP) ## rebuild the study's tables where something changed (dvc repro)
 	@$(DVC) repro $(ARGS)

@@ -7,6 +7,7 @@ bytes whatever the number of lane parts, threads or resumes that led to them.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from scipy.special import stdtrit
 import sim
 from pipeline.errors import UserError
 from pipeline.files import write_atomic
+from pipeline.goals import Goals, goals_of
+from pipeline.rounds import DROPPED
 from pipeline.store import table_bytes
 from pipeline.worker import COMPLETED
 
@@ -49,6 +52,7 @@ class RunTables:
     axes      : dotted keys that the sweep varies
     cell_keys : columns that say *what is studied* (topology, workload, their swept numbers)
     metrics   : metric columns of `lanes`
+    source    : where the tables were read from; `folder` may be told to be another, for the results
     """
 
     folder: Path
@@ -59,6 +63,37 @@ class RunTables:
     axes: tuple[str, ...]
     cell_keys: tuple[str, ...]
     metrics: tuple[str, ...]
+    source: Path | None = None
+
+    @property
+    def tables_folder(self) -> Path:
+        """Where the sweep's own tables lie."""
+        return self.folder if self.source is None else self.source
+
+    @cached_property
+    def goals(self) -> Goals:
+        """What the study wants: objectives, weights, constraints."""
+        return goals_of(self.config)
+
+    @cached_property
+    def dropped(self) -> pl.DataFrame | None:
+        """The points that a race dropped, a row each; None for another design.
+
+        Their means are over fewer replicates than those of the points that stayed, with which they are
+        therefore not compared by their means: they lost in pairs, on the replicates that both had.
+        """
+        path, raced = self.tables_folder / DROPPED, self.manifest.get("design") or {}
+        if not path.is_file():
+            return None
+        asked = [list(self.goals.objectives), [one.text for one in self.goals.constraints]]
+        if asked != [raced.get("objectives"), raced.get("constraints")]:
+            raise RunFolderError(
+                f"{self.folder}: a race for {', '.join(raced.get('objectives') or [])} with the constraints "
+                f"{raced.get('constraints')} says nothing of others, whose front may have what it dropped",
+                "sweep again with these front.objectives and front.constraints",
+            )
+        found: pl.DataFrame = read_file(path, pl.read_parquet)
+        return found
 
 
 def read_run(folder: Path) -> RunTables:
@@ -92,6 +127,7 @@ def read_run(folder: Path) -> RunTables:
         axes=axes,
         cell_keys=cell_keys_of(axes, points),
         metrics=read_file(folder / "lanes" / "part-*.parquet", lambda _: metrics_of(lanes)),
+        source=folder,
     )
 
 
@@ -191,11 +227,13 @@ def summarise(run: RunTables) -> pl.DataFrame:
     """
     baseline = baseline_points(run)
     objective = run.config.get("objective") or {}
-    wanted = dict.fromkeys((*MAIN_METRICS, objective.get("metric"), objective.get("keep")))
+    asked = (*run.goals.metrics, objective.get("metric"), objective.get("keep"))
+    wanted = dict.fromkeys((*MAIN_METRICS, *asked))
     main = [name for name in wanted if name in run.metrics]
     compared = baseline["baseline_point"].drop_nulls().unique().to_list()
     base = sorted_lanes(run.lanes.filter(pl.col("point").is_in(compared)), main)
-    expected = int(run.manifest.get("replicates") or 0)
+    # An adaptive design asks for some lanes only, each of which has a row.
+    expected = 0 if run.manifest.get("design") else int(run.manifest.get("replicates") or 0)
     parts: list[pl.DataFrame] = []
     for points, raw in blocks_of(run):
         lanes = sorted_lanes(raw, run.metrics)

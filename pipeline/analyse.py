@@ -10,11 +10,16 @@ from typing import Any
 import polars as pl
 
 from pipeline.aggregate import RunTables, read_run, summarise, write_table, write_text
+from pipeline.cell import study_cells
 from pipeline.choice_text import flags_file
 from pipeline.figures import draw_figures
-from pipeline.recommend import Recommendation, mark_front, policy_file
+from pipeline.hypervolume import cell_hypervolume
+from pipeline.recommend import Recommendation, mark_cells, policy_file
 from pipeline.report_html import chart_library, write_report
+from pipeline.robustness import Robustness, check_robustness
+from pipeline.robustness_text import robustness_json
 from pipeline.schema_front import OBJECTIVES
+from pipeline.sensitivity import sensitivity_table
 
 HEADLINE = (
     *OBJECTIVES, "wasted_core_share", "slowdown_mean", "slowdown_p99", "sojourn_p99_ns",
@@ -31,6 +36,8 @@ class Analysis:
     front           : the rows of `summary` on a front, by cell and overhead
     recommendations : one a study cell, in the order of the cells
     files           : name -> path of every file written
+    sensitivity     : which parameter matters (pipeline/sensitivity.py)
+    robustness      : whether the recommendations hold elsewhere (pipeline/robustness.py)
     """
 
     run: RunTables
@@ -38,6 +45,8 @@ class Analysis:
     front: pl.DataFrame
     recommendations: list[Recommendation]
     files: dict[str, Path]
+    sensitivity: pl.DataFrame
+    robustness: Robustness
 
     @property
     def folder(self) -> Path:
@@ -48,9 +57,9 @@ class Analysis:
 def analyse(run_dir: Path, *, draw: bool = True) -> Analysis:
     """Aggregate a run, find its front, recommend a setting, and write all of it in the run folder.
 
-    Writes summary.parquet, pareto.parquet, recommended.yaml (with several study cells also one
-    recommended-<cell>.yaml each), erl_flags.txt likewise where the BEAM's scheduler is recommended,
-    metrics.json, and, if `draw`, figures/ and report.html.
+    Writes summary.parquet, pareto.parquet, sensitivity.parquet, robustness.parquet, recommended.yaml (with
+    several study cells also one recommended-<cell>.yaml each), erl_flags.txt likewise where the BEAM's
+    scheduler is recommended, metrics.json, and, if `draw`, figures/ and report.html.
 
     Raises
     ------
@@ -75,16 +84,27 @@ def analyse_tables(run: RunTables, *, draw: bool = True) -> Analysis:
 
 def write_answer(run: RunTables) -> Analysis:
     """Tables, policies and flags: everything but pictures."""
-    summary, recommendations = mark_front(run, summarise(run))
+    plain = summarise(run)
+    cells = study_cells(run, plain)
+    summary, found = mark_cells(run, plain, cells)
+    volumes = {
+        int(cell.points[0]): cell_hypervolume(cell, run.goals.objectives, run.goals.signs) for cell in cells
+    }
+    recommendations = [replace(one, hypervolume=volumes[one.points[0]]) for one in found]
     front = front_table(run, summary)
+    sensitivity = sensitivity_table(run, summary)
+    robustness = check_robustness(run, cells, recommendations)
+    answer = metrics_text(run, summary, recommendations, robustness)
     files = {
         "summary": write_table(summary, run.folder / "summary.parquet"),
         "pareto": write_table(front, run.folder / "pareto.parquet"),
-        "metrics": write_text(run.folder / "metrics.json", metrics_text(summary, recommendations)),
+        "sensitivity": write_table(sensitivity, run.folder / "sensitivity.parquet"),
+        "robustness": write_table(robustness.table, run.folder / "robustness.parquet"),
+        "metrics": write_text(run.folder / "metrics.json", answer),
     }
     files |= write_policies(run, summary, recommendations)
     files |= write_flags(run, recommendations)
-    return Analysis(run, summary, front, recommendations, files)
+    return Analysis(run, summary, front, recommendations, files, sensitivity, robustness)
 
 
 def draw_answer(found: Analysis, library: Future[str]) -> Analysis:
@@ -95,10 +115,16 @@ def draw_answer(found: Analysis, library: Future[str]) -> Analysis:
     return replace(found, files={**found.files, **charts.files, "report": report})
 
 
+def headline(run: RunTables) -> list[str]:
+    """The metrics that an answer shows: those of the goals, then the usual ones."""
+    return list(dict.fromkeys((*run.goals.metrics, *HEADLINE)))
+
+
 def front_table(run: RunTables, summary: pl.DataFrame) -> pl.DataFrame:
-    """Rows on a front, cell by cell, from least overhead to most."""
+    """Rows on a front, cell by cell, from the best in the last objective (the overhead) on."""
     first = pl.col("point").min().over(run.cell_keys) if run.cell_keys else pl.lit(0)
-    keys = [first, *[f"{name}_mean" for name in reversed(OBJECTIVES)], "point"]
+    ends = zip(reversed(run.goals.objectives), reversed(run.goals.signs), strict=True)
+    keys = [first, *[pl.col(f"{name}_mean") * sign for name, sign in ends], "point"]
     return summary.filter(pl.col("pareto")).sort(keys)
 
 
@@ -134,30 +160,48 @@ def write_flags(run: RunTables, recommendations: list[Recommendation]) -> dict[s
     return files
 
 
-def metrics_text(summary: pl.DataFrame, recommendations: list[Recommendation]) -> str:
+def metrics_text(
+    run: RunTables, summary: pl.DataFrame, recommendations: list[Recommendation], robustness: Robustness
+) -> str:
     """The study's answer as JSON: metrics of the recommended point and the baseline, cell by cell.
 
-    One cell stands alone, so that `dvc metrics show` has short names.
+    One cell stands alone, so that `dvc metrics show` has short names; of several, `robustness` says which
+    setting holds in all of them.
     """
-    answer: dict[str, Any] = {one.slug: cell_metrics(summary, one) for one in recommendations}
+    answer: dict[str, Any] = {
+        one.slug: cell_metrics(run, summary, one, robustness) for one in recommendations
+    }
     if len(answer) == 1:
         (answer,) = answer.values()
+    elif answer:
+        answer["robustness"] = robustness_json(robustness)
     return json.dumps(answer, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
-def cell_metrics(summary: pl.DataFrame, chosen: Recommendation) -> dict[str, Any]:
-    """Headline metrics of one cell's recommended and baseline points."""
+def cell_metrics(
+    run: RunTables, summary: pl.DataFrame, chosen: Recommendation, robustness: Robustness
+) -> dict[str, Any]:
+    """Headline metrics of one cell's recommended and baseline points, and how sure the choice is."""
     rows = {"recommended": chosen.point, "baseline": chosen.baseline}
     found: dict[str, Any] = {
         "point": chosen.point,
         "front_size": len(chosen.front),
         "knee_share": chosen.knee_share,
         "policy": " ".join(o for o in chosen.overrides if o.startswith("policy")),
+        "rule": chosen.rule,
+        "feasible": chosen.feasible,
+        "feasible_probability": chosen.feasible_probability,
+        "ties": list(chosen.ties),
+        "hypervolume": chosen.hypervolume,
     }
+    seeds = robustness.seeds.get(chosen.title)
+    if seeds is not None:
+        found["same_on_other_seeds"] = round(seeds.same, 9)
+        found["regret_on_other_seeds"] = round(seeds.regret.value, 9)
     for name, point in rows.items():
         if point is not None:
             row = summary.row(by_predicate=pl.col("point") == point, named=True)
-            found[name] = {m: finite(row[f"{m}_mean"]) for m in HEADLINE if f"{m}_mean" in row}
+            found[name] = {m: finite(row[f"{m}_mean"]) for m in headline(run) if f"{m}_mean" in row}
     return found
 
 

@@ -1,10 +1,8 @@
 """What all charts share: names, units and number formats of metrics and axes, and colours."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
 import polars as pl
 
 import sim
@@ -23,6 +21,15 @@ POLICY_COLOURS = [
     "#7F7F7F",
     "#B5A900",
 ]
+
+# With a shape and a dash for each colour: told apart in grey print too.
+POLICY_SHAPES = [
+    "circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right",
+    "triangle-left", "stroke",
+]  # fmt: skip
+DASHES: list[tuple[int, ...]] = [(1, 0), (6, 3), (2, 2), (10, 3, 2, 3), (12, 4), (4, 2, 1, 2), (1, 3)]
+# From dark to light, so that neighbours in a stack differ in grey too.
+STACK_COLOURS = ["#1B2A49", "#0072B2", "#D55E00", "#56B4E9", "#F0C94A", "#E3E3E3"]
 
 
 def metric_title(name: str) -> str:
@@ -54,6 +61,12 @@ def metric_scale(name: str) -> float:
     return 1e-3 if name.endswith("_ns") else 1.0
 
 
+def extent(values: pl.Series) -> tuple[float, float]:
+    """The least and the greatest of some numbers, without null and NaN; (0, 0) if there are none."""
+    known = values.cast(pl.Float64).drop_nulls().drop_nans().to_numpy()
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+
+
 def value_frame(rows: pl.DataFrame, metric: str, name: str) -> list[pl.Expr]:
     """Mean and interval of a metric as columns `name`, `name_low`, `name_high`, in shown units."""
     scale = metric_scale(metric)
@@ -63,19 +76,6 @@ def value_frame(rows: pl.DataFrame, metric: str, name: str) -> list[pl.Expr]:
         (pl.col(f"{metric}_low") * scale).fill_null(mean).alias(f"{name}_low"),
         (pl.col(f"{metric}_high") * scale).fill_null(mean).alias(f"{name}_high"),
     ]
-
-
-def axis_field(values: Sequence[float | None]) -> tuple[str, Any]:
-    """Type and scale of a swept axis: logarithmic if all values are finite and positive.
-
-    A null (no limit) or infinite value has no place on a number line: then the axis is ordinal.
-    """
-    numbers = [v for v in values if v is not None]
-    if not numbers or len(numbers) < len(values) or not all(math.isfinite(v) for v in numbers):
-        return "O", alt.Undefined
-    if min(numbers) > 0 and max(numbers) / min(numbers) >= 8:
-        return "Q", alt.Scale(type="log", nice=False)
-    return "Q", alt.Scale(zero=False, nice=False)
 
 
 def axis_label(value: float | None) -> str:
@@ -88,9 +88,3 @@ def axis_label(value: float | None) -> str:
 def axis_order(rows: pl.DataFrame, axis: str) -> list[str]:
     """Labels of an axis from its least value to its greatest, no limit last."""
     return [axis_label(v) for v in rows[axis].unique().sort(nulls_last=True)]
-
-
-def axis_ticks(kind: str, values: Sequence[float]) -> Any:
-    """Ticks at the values that were simulated, when they are few."""
-    few = kind == "Q" and len(values) <= 12
-    return alt.Axis(values=list(values), format="~g", labelAngle=0) if few else alt.Axis(labelAngle=0)

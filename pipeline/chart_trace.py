@@ -11,9 +11,9 @@ import vl_convert
 from numpy.typing import NDArray
 
 from pipeline.beam_trace.schedule import Schedule
+from pipeline.chart_figure import VEGA_LITE, as_spec
 from pipeline.chart_parts import BLUE, POLICY_COLOURS, RED
 from pipeline.errors import UserError
-from pipeline.figures import VEGA_LITE, as_spec
 from pipeline.files import write_once
 from sim import ReplayOp, ReplayTrace
 

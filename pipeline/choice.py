@@ -7,7 +7,8 @@ setting).
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ CONFIDENCE = 0.95
 # Two pairs in each half are the least that give an interval.
 REPLICATES_MIN = 4
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,14 @@ class Choice:
 
     row     : the point to take: the best one, or the baseline where nothing beats it for sure
     best    : the point that looked best on the replicates chosen by
-    verdict : key of `recommend.RULES`: better, noise, default (the baseline looked best itself), or few
+    verdict : key of `recommend.RULES`: better, noise, default (the baseline looked best itself), few, or
+              allowed (the baseline does not meet the constraints, so the best of those that do is taken)
     gain    : the best point's, on the replicates left; None for `few` and `default`
     kept    : the same of the metric that may not get worse; None without one
     chosen_by, estimated_by : number of replicates of each half
     tried   : points compared with the baseline
     tied    : other points that noise does not tell from the best one, on the replicates chosen by
+    ties    : which ones
     """
 
     row: int
@@ -52,6 +56,7 @@ class Choice:
     estimated_by: int
     tried: int
     tied: int = 0
+    ties: Sequence[int] = field(default_factory=list)
 
 
 def choose(
@@ -60,13 +65,14 @@ def choose(
     baseline: int,
     changes: NDArray[np.int64],
     tolerance: float,
+    feasible: BoolArray | None = None,
 ) -> Choice:
     """Choose a point and estimate its gain.
 
     On the first half (replicates 0, 2, ..) the points whose `kept` is not worse than the baseline's by more
     than the tolerance compete; of those that noise does not tell from the best (95 % interval of the paired
     difference) the one with the fewest changed settings is taken. On the second half it must gain: the whole
-    interval above 0, and `kept` still within the tolerance. Otherwise the baseline stays.
+    interval above 0, and `kept` still within the tolerance. Otherwise the baseline stays, if it is feasible.
 
     Parameters
     ----------
@@ -74,6 +80,7 @@ def choose(
     kept     : likewise, the metric that may not get worse; None = no such condition
     baseline : column of the baseline
     changes  : int64 (point,), settings that differ from the baseline's
+    feasible : bool (point,), which points meet the constraints, one at least; None = there are none
     """
     usable = np.asarray(~np.isnan(gains).any(axis=0))
     if kept is not None:
@@ -81,21 +88,36 @@ def choose(
     first, second = np.arange(0, len(gains), 2), np.arange(1, len(gains), 2)
     tried = int(usable.sum()) - 1
     sizes = (len(first), len(second), tried)
-    if len(gains) < REPLICATES_MIN or not usable[baseline] or tried < 1:
-        return Choice(baseline, baseline, "few", None, None, *sizes)
-    allowed = usable.copy()
+    open_to = np.ones(len(usable), np.bool_) if feasible is None else feasible
+    if len(gains) < REPLICATES_MIN or not usable[baseline] or tried < 1 or not (usable & open_to).any():
+        if open_to[baseline]:
+            return Choice(baseline, baseline, "few", None, None, *sizes)
+        top = best_mean(gains, open_to)
+        return Choice(top, top, "allowed", None, None, *sizes)
+    allowed = usable & open_to
     if kept is not None:
         change = relative(kept[first] - kept[first][:, [baseline]], kept[first][:, baseline])
-        allowed &= change >= -tolerance
-    allowed[baseline] = True
-    best, tied = simplest_best(gains[first], allowed, baseline, changes)
+        # Where none of those that meet the constraints keeps it, the constraints come first.
+        keeping = allowed & (change >= -tolerance)
+        allowed = keeping if keeping.any() else allowed
+    allowed[baseline] = open_to[baseline]
+    best, ties = simplest_best(gains[first], allowed, baseline, changes)
     if best == baseline:
-        return Choice(baseline, baseline, "default", None, None, *sizes, tied)
+        return Choice(baseline, baseline, "default", None, None, *sizes, len(ties), ties)
     gain = change_of(gains[second], best, baseline)
     keeps = None if kept is None else change_of(kept[second], best, baseline)
     is_better = gain.low > 0 and (keeps is None or keeps.mean >= -tolerance)
     row, verdict = (best, "better") if is_better else (baseline, "noise")
-    return Choice(row, best, verdict, gain, keeps, *sizes, tied)
+    if not open_to[row]:
+        row, verdict = best, "allowed"
+    return Choice(row, best, verdict, gain, keeps, *sizes, len(ties), ties)
+
+
+def best_mean(gains: FloatArray, open_to: BoolArray) -> int:
+    """The open point with the greatest mean over the replicates that it has; without any, the first."""
+    known = ~np.isnan(gains)
+    total = np.where(known, gains, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return int(np.argmax(np.where(open_to & known.any(axis=0), total, np.where(open_to, -1e300, -np.inf))))
 
 
 def relative(difference: FloatArray, base: FloatArray) -> FloatArray:
@@ -105,8 +127,8 @@ def relative(difference: FloatArray, base: FloatArray) -> FloatArray:
 
 
 def simplest_best(
-    gains: FloatArray, allowed: NDArray[np.bool_], baseline: int, changes: NDArray[np.int64]
-) -> tuple[int, int]:
+    gains: FloatArray, allowed: BoolArray, baseline: int, changes: NDArray[np.int64]
+) -> tuple[int, list[int]]:
     """Of the allowed points that noise does not tell from the best, the one with the fewest changes.
 
     The baseline is taken only where it is the best itself: whether the others beat it is what the second
@@ -114,7 +136,7 @@ def simplest_best(
 
     Returns
     -------
-    the point, and how many others beside the baseline noise does not tell from the best
+    the point, and the others beside the baseline that noise does not tell from the best
     """
     means = np.where(allowed, gains.mean(axis=0), -np.inf)
     top = int(np.argmax(means))
@@ -123,9 +145,10 @@ def simplest_best(
     rivals[baseline] = False
     places = np.flatnonzero(rivals)
     if means[top] <= means[baseline]:
-        return baseline, len(places)
+        return baseline, places.tolist()
     order = np.lexsort((places, -means[places], changes[places]))
-    return int(places[order[0]]), len(places) - 1
+    best = int(places[order[0]])
+    return best, [int(place) for place in places if place != best]
 
 
 def half_interval(pairs: FloatArray) -> Any:

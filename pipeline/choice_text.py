@@ -17,6 +17,8 @@ def choice_sentence(choice: Choice, objective: Mapping[str, Any], best: str) -> 
     metric = plain_metric(objective["metric"])
     if choice.verdict == "few":
         return f"no estimate of the {metric}: it takes 4 replicates or more, with a value in each"
+    if choice.verdict == "allowed" and choice.gain is None:
+        return f"no estimate of the {metric}: it takes 4 replicates or more, with a value in each"
     tied = f"; a tie within noise with {choice.tied} other setting" if choice.tied else ""
     tied += "s" * (choice.tied > 1)
     if choice.gain is None:
@@ -27,7 +29,7 @@ def choice_sentence(choice: Choice, objective: Mapping[str, Any], best: str) -> 
         f"{choice.estimated_by} others, paired"
     )
     text = f"{metric} {change_text(choice.gain)}{kept} ({halves})"
-    if choice.verdict == "better":
+    if choice.verdict in ("better", "allowed"):
         return f"against the baseline: {text}{tied}"
     why = "that is noise" if choice.gain.low <= 0 else f"{plain_metric(objective['keep'])} pays for it"
     return f"{best} looked best, but {why}: {text}"

@@ -27,7 +27,8 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 
-from pipeline.entry import EXIT_INTERRUPTED, pick_action, run_main, tell
+from pipeline.entry import pick_action, run_main, tell
+from pipeline.signals import EXIT_INTERRUPTED
 
 COMMANDS = (
     "sweep", "simulate", "explore", "compare", "report", "record", "reproduce", "topology", "trace",

@@ -89,7 +89,8 @@ OWN_WORDS = {
     ),
     "report": (
         "run=RUN", "outputs=", "draw=true", "draw=false", "record=true", "record=false", "output=table",
-        "output=json", "tracking.file=", "tracking.uri=", "tracking.children=",
+        "output=json", "tracking.file=", "tracking.uri=", "tracking.children=", "figures=",
+        "front.objectives=", "front.weights=", "constraint=", "objective.metric=",
     ),
     "record": ("STUDY", "outputs=", "tracking.file=", "tracking.uri=", "tracking.children="),
     "reproduce": (
@@ -99,11 +100,12 @@ OWN_WORDS = {
     "doctor": ("--quick", "outputs=", "python", "packages", "kernels", "ray", "mlflow", "dvc", "git"),
     "topology": (
         "list", "show", "import", "export", "binding", "TOPOLOGY", "out=", "format=sct",
-        "format=cpu_topology", "latency_csv=", "schedulers=", "allowed=", "force=true",
+        "format=cpu_topology", "output=json", "latency_csv=", "schedulers=", "allowed=", "force=true",
     ),
     "trace": (
         "list", "show", "import", "record", "check", "out=", "start_ms=", "stop_ms=", "seconds=",
-        "picture=", "output=json", "markdown=", "force=true",
+        "picture=", "output=json", "markdown=", "force=true", "cookie=", "mode=", "messages=", "gc=",
+        "max_events=", "port=", "after=", "prof=", "ns_per_reduction=", "schedulers=", "wrap=", "partial=",
     ),
     "calibrate": (
         "host", "trace", "out=", "seconds=", "holdout=", "frequency_mhz=", "force=true", "output=json",

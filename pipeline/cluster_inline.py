@@ -25,12 +25,15 @@ class Outcome:
 class Cluster(Protocol):
     """Runs chunks somewhere.
 
-    workers  : chunks that run at a time
+    workers  : chunks that run at a time; may change while they do
     capacity : chunks that may be under way, waiting ones included
     """
 
     workers: int
-    capacity: int
+
+    @property
+    def capacity(self) -> int:
+        """Chunks that may be under way."""
 
     def __enter__(self) -> Self: ...
 

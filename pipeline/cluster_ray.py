@@ -1,67 +1,55 @@
 """`cluster=local` and `cluster=remote`: the chunks are Ray tasks.
 
-Ray is told everything by environment variables, before it is imported: no usage statistics, no port
-beyond loopback for a local cluster. `ray stop` is never called: it ends every Ray on the machine.
+A chunk whose worker dies is tried again a few times, since its own lanes may be why. One that goes with
+its node is sent again, and no lane is blamed for that.
 """
 
-import os
-import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pipeline.cluster_connect import available_cpus, check_answers, last_line, start_ray
 from pipeline.cluster_inline import Outcome
+from pipeline.cluster_node import OtherSourcesError, Program, run_task
+from pipeline.cluster_nodes import Nodes
 from pipeline.errors import UserError
-from pipeline.worker import Batch, Simulate, Slice, SliceResult, run_chunk
+from pipeline.worker import Batch, Slice
 
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "token",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    # Ray's default is to try for ever.
-    "RAY_task_oom_retries": "2",
-}
-# "Not a cluster" in Ray's words. Without it Ray replaces 127.0.0.1 by the machine's address and its
-# servers listen on every interface, whatever `_node_ip_address` says (measured with Ray 2.60).
-LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-OBJECT_STORE_BYTES = 200 * 2**20
+__all__ = ["OtherSourcesError", "Program", "RayCluster", "available_cpus", "check_answers", "start_ray"]
+
 RETRIES = 2
-AUTO = "auto"
+NODE_LOSSES_MAX = 10
 WAIT_S = 0.5
-CONNECT_TIMEOUT_S = 5.0
+# To store costs the driver several times what a chunk does: the chunks of many workers are stored together.
+GATHER_S, MANY_WORKERS = 0.1, 8
+NO_WORKER_S = 600.0
+CHUNKS_PER_WORKER = 2
 
 
-class OtherSourcesError(RuntimeError):
-    """A worker imported other sources of the simulator than those that the run key names."""
+def say_nothing(text: str) -> None:
+    """For callers that show nothing."""
 
 
-@dataclass(frozen=True)
-class Program:
-    """What every task runs.
+@dataclass
+class Flight:
+    """A chunk under way.
 
-    simulate      : the simulator's call
-    source_digest : digest of the sources that the caller finds; looked at in the worker
-    expected      : the driver's
+    ticket  : as the caller knows it
+    handles : name -> handle of a batch
+    chunk   : its slices
+    retries : new tries that its lanes have left
+    losses  : times that it went with a node
+    lost    : nodes that the cluster had lost when it was sent
     """
 
-    simulate: Simulate
-    source_digest: Callable[[], str]
-    expected: str
-
-
-def run_task(
-    program: Program, names: Sequence[str], handles: Sequence[Any], chunk: Sequence[Slice]
-) -> list[SliceResult]:
-    """A chunk in a Ray worker; repeatable, as it writes nothing."""
-    import ray
-
-    if program.source_digest() != program.expected:
-        raise OtherSourcesError
-    batches = dict(zip(names, ray.get(list(handles)), strict=True))
-    return run_chunk(program.simulate, batches, chunk)
+    ticket: int
+    handles: Mapping[str, Any]
+    chunk: Sequence[Slice]
+    retries: int
+    losses: int = 0
+    lost: int = 0
 
 
 class RayCluster:
@@ -71,6 +59,8 @@ class RayCluster:
     workers : processes of a local cluster; None = one a CPU
     address : host:port of a running cluster; None = start one on this machine
     retries : new tries of a chunk whose worker died
+    note    : shows a line to the user
+    wait_s  : how long to wait when a running cluster has no worker left
     """
 
     def __init__(
@@ -79,14 +69,24 @@ class RayCluster:
         workers: int | None = None,
         address: str | None = None,
         retries: int = RETRIES,
+        *,
+        note: Callable[[str], None] = say_nothing,
+        wait_s: float = NO_WORKER_S,
     ) -> None:
         self.workers = workers or available_cpus()
-        self.capacity = 0
         self.address = address
         self._plain_program, self._retries = program, retries
-        self._pending: dict[Any, int] = {}
+        self._note, self._wait_s = note, wait_s
+        self._pending: dict[Any, Flight] = {}
+        self._held: list[Flight] = []
         self._tickets = 0
         self._ray: Any = None
+        self._nodes: Nodes | None = None
+
+    @property
+    def capacity(self) -> int:
+        """Chunks that may be under way, waiting ones included; so many are in memory at most."""
+        return CHUNKS_PER_WORKER * max(1, self.workers)
 
     def __enter__(self) -> Self:
         self._ray = start_ray(self.workers, self.address)
@@ -98,16 +98,13 @@ class RayCluster:
         return self
 
     def _prepare(self) -> None:
-        if self.address is not None:
-            self.workers = int(self._ray.cluster_resources().get("CPU", 0))
-            if self.workers < 1:
-                raise UserError(
-                    f"The Ray cluster at {self.address} has no CPU to offer.",
-                    "Add workers to it (ray start --address=...), or use cluster=local.",
-                )
-        self.capacity = 2 * self.workers
-        self._task = self._ray.remote(num_cpus=1, max_retries=self._retries)(run_task)
+        # Ray's own retries do not tell a lost node from a lane that ends its worker.
+        self._task = self._ray.remote(num_cpus=1, max_retries=0)(run_task)
         self._program = self._ray.put(self._plain_program)
+        if self.address is not None:
+            self._nodes = Nodes(self._ray, self.address, self._note, self._wait_s)
+            self._nodes.begin(self._program)
+            self.workers = self._nodes.workers
 
     def __exit__(
         self,
@@ -116,6 +113,7 @@ class RayCluster:
         trace: TracebackType | None,
     ) -> None:
         self._pending.clear()
+        self._held.clear()
         self._ray.shutdown()
 
     def share(self, batch: Batch) -> Any:
@@ -125,113 +123,93 @@ class RayCluster:
     def submit(self, handles: Mapping[str, Any], chunk: Sequence[Slice], *, alone: bool) -> int:
         """Start a task; one that brought a worker down before gets fewer retries."""
         self._tickets += 1
-        task = self._task.options(max_retries=min(1, self._retries)) if alone else self._task
-        # In a list the handles stay references, so that a task can have any number of batches.
-        reference = task.remote(self._program, list(handles), list(handles.values()), list(chunk))
-        self._pending[reference] = self._tickets
+        retries = min(1, self._retries) if alone else self._retries
+        self._send(Flight(self._tickets, handles, chunk, retries))
         return self._tickets
+
+    def _send(self, flight: Flight) -> None:
+        flight.lost = self._nodes.lost if self._nodes is not None else 0
+        names, handles = list(flight.handles), list(flight.handles.values())
+        # In a list the handles stay references, so that a task can have any number of batches.
+        reference = self._task.remote(self._program, names, handles, list(flight.chunk))
+        self._pending[reference] = flight
 
     def collect(self) -> list[Outcome]:
         """All tasks that ended; waits for the first one, for half a second at most."""
+        if not self._refresh():
+            time.sleep(WAIT_S)
+            return []
         if not self._pending:
             return []
         waiting = list(self._pending)
         ready, _ = self._ray.wait(waiting, num_returns=1, timeout=WAIT_S)
+        if ready and self.workers >= MANY_WORKERS:
+            # Those that wait behind them keep the workers busy meanwhile.
+            some = min(len(waiting), self.workers // 4)
+            ready, _ = self._ray.wait(waiting, num_returns=some, timeout=GATHER_S)
         if ready:
             ready, _ = self._ray.wait(waiting, num_returns=len(waiting), timeout=0)
-        return [self._outcome(reference) for reference in ready]
+        outcomes = [self._outcome(reference) for reference in ready]
+        return [outcome for outcome in outcomes if outcome is not None]
 
-    def _outcome(self, reference: Any) -> Outcome:
-        ticket = self._pending.pop(reference)
+    def _refresh(self) -> bool:
+        """See who is there, and send again what was held back; False while nobody can be asked."""
+        if self._nodes is not None:
+            if not self._nodes.refresh(now=bool(self._held)):
+                return False
+            self.workers = self._nodes.workers
+        held, self._held = self._held, []
+        for flight in held:
+            self._send(flight)
+        return True
+
+    def _outcome(self, reference: Any) -> Outcome | None:
+        """What came of a task; None if it is tried again."""
+        flight = self._pending.pop(reference)
+        errors = self._ray.exceptions
+        gone = (errors.NodeDiedError, errors.ObjectLostError, errors.LocalRayletDiedError)
         try:
-            return Outcome(ticket, self._ray.get(reference))
-        except self._ray.exceptions.RayTaskError as error:
+            return Outcome(flight.ticket, self._ray.get(reference))
+        except errors.RayTaskError as error:
             if isinstance(error.cause, OtherSourcesError):
                 raise UserError(
-                    "The workers have other sources of the simulator than this process.",
+                    "The workers have other sources of the simulator than this process, or other packages: "
+                    f"{error.cause}.",
                     "Install the same version on the cluster; after an edit of sim/, start again.",
                 ) from None
-            return Outcome(ticket, None, last_line(error))
-        except self._ray.exceptions.WorkerCrashedError:
-            return Outcome(ticket, None, "the worker process died while it ran")
-        except self._ray.exceptions.OutOfMemoryError:
-            return Outcome(ticket, None, "the worker process ran out of memory and was ended")
-        except self._ray.exceptions.RayError as error:
-            return Outcome(ticket, None, f"{type(error).__name__}: {last_line(error)}")
+            return Outcome(flight.ticket, None, last_line(error))
+        except gone as error:
+            return self._after_loss(flight, error)
+        except errors.WorkerCrashedError:
+            return self._after_crash(flight, "the worker process died while it ran")
+        except errors.OutOfMemoryError:
+            return self._after_crash(flight, "the worker process ran out of memory and was ended")
+        except errors.RuntimeEnvSetupError as error:
+            raise UserError(
+                f"A worker cannot unpack the sources that it was sent: {last_line(error)}",
+                "Look at the free space of the nodes' temporary folders.",
+            ) from error
+        except errors.RayError as error:
+            return Outcome(flight.ticket, None, f"{type(error).__name__}: {last_line(error)}")
 
-
-def start_ray(workers: int, address: str | None) -> Any:
-    """Start Ray on this machine, or connect to `address`; gives the module.
-
-    Raises
-    ------
-    UserError if nobody answers, or Ray cannot start.
-    """
-    if address is not None and address != AUTO:
-        check_answers(address)
-    for name, value in (ENVIRONMENT | (LOOPBACK_ONLY if address is None else {})).items():
-        os.environ.setdefault(name, value)
-    import ray
-
-    try:
-        if address is None:
-            ray.init(
-                address="local",
-                num_cpus=workers,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level="ERROR",
-                _node_ip_address="127.0.0.1",
+    def _after_loss(self, flight: Flight, error: Exception) -> Outcome | None:
+        if self._nodes is None:
+            raise UserError(
+                f"Ray on this machine died: {last_line(error)}",
+                "What was stored is kept: the same command goes on from there (with cluster=inline: no Ray).",
             )
-        else:
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level="ERROR",
-                runtime_env={"py_modules": source_folders()},
-            )
-    except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
-        where = "on this machine" if address is None else f"at {address}"
-        raise UserError(
-            f"Ray cannot be used {where}: {last_line(error)}",
-            "cluster=inline runs the same study in one process, without Ray.",
-        ) from error
-    return ray
+        flight.losses += 1
+        if flight.losses > NODE_LOSSES_MAX:
+            return Outcome(flight.ticket, None, f"it went with {flight.losses} nodes: {last_line(error)}")
+        self._held.append(flight)
+        return None
 
-
-def check_answers(address: str) -> None:
-    """Raise UserError unless something listens at host:port; Ray itself takes 81 s to notice."""
-    plain = address.removeprefix("ray://")
-    host, _, port = plain.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UserError(
-            f"cluster.address = {address!r} is not an address.", "Write host:port, say 10.0.0.5:6379."
-        )
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"No Ray cluster answers at {address}: {error.strerror or error}.",
-            "Start one there (ray start --head), correct cluster.address, or use cluster=local.",
-        ) from error
-
-
-def source_folders() -> list[str]:
-    """The packages that workers on other machines need, as they are here."""
-    root = Path(__file__).resolve().parent.parent
-    return [str(root / "sim"), str(root / "pipeline")]
-
-
-def available_cpus() -> int:
-    """CPUs that this process may use (containers and taskset count)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def last_line(error: BaseException) -> str:
-    """The last line of a message with text in it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    def _after_crash(self, flight: Flight, text: str) -> Outcome | None:
+        # A machine that is being stopped may end its workers before its Ray.
+        if self._nodes is not None and self._nodes.refresh(now=True) and self._nodes.lost > flight.lost:
+            return self._after_loss(flight, RuntimeError(text))
+        if flight.retries < 1:
+            return Outcome(flight.ticket, None, text)
+        flight.retries -= 1
+        self._held.append(flight)
+        return None

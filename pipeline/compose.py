@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from pipeline.axes import TEXT_KEYS, parse_overrides
+from pipeline.constraint_words import expand_constraints
 from pipeline.erl_flags import expand_flags
 from pipeline.errors import NO_VALUE, ConfigError, did_you_mean, shorten
 from pipeline.groupfile import store_files
@@ -46,7 +47,8 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 class Command:
     """A command line, taken apart.
 
-    typed : its words without the program, as they were typed but for flags="..." (the keys that it means)
+    typed : its words without the program, as typed but for flags="..." and constraint="...", for which the
+            keys stand that they mean
     flags : Hydra's flags
     fixed : overrides that hold for every point, ready for Hydra
     swept : overrides that sweep, by key; the last one counts
@@ -86,7 +88,7 @@ def read_command(words: Sequence[str], *, use_default_study: bool = True) -> Com
     words             : command line without the program
     use_default_study : False: the default experiment never applies, as for a single point
     """
-    words, is_erl = expand_flags(words)
+    words, is_erl = expand_flags(expand_constraints(words))
     flags, texts = split_flags(words)
     parsed = [prepare(override) for override in parse_overrides(store_files(texts))]
     last: dict[str, Override] = {}

@@ -44,15 +44,41 @@ def sobol_cube(points: int, dimensions: int, rng: np.random.Generator) -> Cube:
         return np.asarray(qmc.Sobol(dimensions, rng=rng).random(points))
 
 
+def saltelli_cube(points: int, dimensions: int, rng: np.random.Generator) -> Cube:
+    """Saltelli's design for Sobol' indices: A, then B, then for each dimension A with that one from B.
+
+    A and B are the two halves of one scrambled Sobol' sequence of twice the dimensions, as
+    `scipy.stats.sobol_indices` draws them.
+
+    Parameters
+    ----------
+    points : rows of A, a power of two; the design has points x (dimensions + 2) rows
+
+    Source
+    ------
+    A. Saltelli et al., "Variance based sensitivity analysis of model output. Design and estimator for the
+    total sensitivity index", Computer Physics Communications 181 (2010) 259-270
+    """
+    from scipy.stats import qmc
+
+    both = np.asarray(qmc.Sobol(2 * dimensions, rng=rng, bits=64).random(points))
+    first, second = both[:, :dimensions], both[:, dimensions:]
+    mixed = np.tile(first, (dimensions, 1, 1))
+    for axis in range(dimensions):
+        mixed[axis, :, axis] = second[:, axis]
+    return np.concatenate([first, second, mixed.reshape(-1, dimensions)])
+
+
 DESIGNS: dict[str, Callable[[int, int, np.random.Generator], Cube]] = {
     "random": random_cube,
     "latin": latin_cube,
     "sobol": sobol_cube,
+    "saltelli": saltelli_cube,
 }
 
 
 def unit_cube(kind: str, points: int, dimensions: int, seed: int) -> Cube:
-    """Points of the unit cube: float64 (points, dimensions), 0 <= x < 1.
+    """Points of the unit cube: float64 (points, dimensions), 0 <= x < 1; of saltelli more, see there.
 
     Complexity and determinism
     --------------------------

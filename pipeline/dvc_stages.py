@@ -19,14 +19,18 @@ import vl_convert
 import yaml
 
 from pipeline.aggregate import LABELS, read_run, write_text
-from pipeline.analyse import analyse_tables
+from pipeline.analyse import Analysis, analyse_tables, finite
 from pipeline.compose import read_command, with_hydra
 from pipeline.entry import pick_action, run_main
 from pipeline.errors import UserError
 from pipeline.fanout import outputs_folder, run_study
 from pipeline.files import write_atomic
-from pipeline.grid import Study
+from pipeline.goals import goals_of
+from pipeline.grid import DESIGN, Study
 from pipeline.lanes import LanePlan, coreshift_toolkit
+from pipeline.point_names import setting_of
+from pipeline.recommend import Recommendation
+from pipeline.rounds import DROPPED, ROUNDS
 from pipeline.schema_front import OBJECTIVES
 from pipeline.store import COMPLETE
 from pipeline.study import make_study
@@ -37,12 +41,13 @@ RESOLVED = FOLDER / "resolved.yaml"
 TABLES = FOLDER / "tables"
 RESULTS = FOLDER / "results"
 TEMPLATE = Path(".dvc/plots.html")
+SHOWN = ("slowdown_p99", "throughput_per_s")
 KNOBS = ("experiment", "topology", "workload", "policy", "binding", "faults", "seed", "replicates")
 # Where a study runs and goes does not change what comes out.
 PLACES = ("cluster", "tracking", "outputs", "output", "resume", "sweep", "topology", "workload", "debug")
 # What a clock or a machine would write is left out: equal studies have equal tables.
 KEPT = ("study", "run_key", "command", "source_digest", "axes", "baseline", "points", "replicates", "lanes",
-        "seed", "policies")  # fmt: skip
+        "seed", "policies", "design")  # fmt: skip
 
 
 def study_words() -> list[str]:
@@ -150,6 +155,8 @@ def copy_tables(run_folder: Path, target: Path) -> None:
         shutil.rmtree(target)
     (target / "lanes").mkdir(parents=True)
     names = ["points.parquet", *(f"lanes/{p.name}" for p in run_folder.glob("lanes/part-*.parquet"))]
+    # Of adaptive designs, and of one for sensitivities.
+    names += [name for name in (ROUNDS, DROPPED, DESIGN) if (run_folder / name).is_file()]
     for name in sorted(names):
         write_atomic(target / name, (run_folder / name).read_bytes())
     config = yaml.safe_load((run_folder / "config.yaml").read_text())
@@ -161,22 +168,58 @@ def copy_tables(run_folder: Path, target: Path) -> None:
 
 
 def analyse(_: Sequence[str]) -> int:
-    """Aggregate the tables; write the results, the metrics, and the front and lines as plots."""
+    """Aggregate the tables; write the results, a few metrics, and the points and the front for plots."""
     if RESULTS.exists():
         shutil.rmtree(RESULTS)
     run = replace(read_run(TABLES), folder=RESULTS)
     found = analyse_tables(run, draw=False)
-    (RESULTS / "metrics.json").replace(FOLDER / "metrics.json")
-    columns = [c for c in (*LABELS, *run.axes) if c in found.summary.columns]
-    means = [pl.col(f"{m}_mean").alias(m) for m in (*OBJECTIVES, "slowdown_p99")]
-    keys = list(dict.fromkeys(columns))
-    table = found.summary.sort("point").select(
-        *[pl.col(key).alias(key.replace(".", "_")) for key in keys], *means, "pareto"
-    )
+    write_text(FOLDER / "metrics.json", json.dumps(answer_of(found), indent=1, allow_nan=False) + "\n")
+    table = points_of(found)
     write_text(FOLDER / "points.csv", table.write_csv())
-    write_text(FOLDER / "front.csv", table.filter("pareto").sort(OBJECTIVES[1]).write_csv())
+    write_text(FOLDER / "front.csv", table.filter("pareto").sort(OBJECTIVES[1], "point").write_csv())
     write_template()
     return 0
+
+
+def metrics_of(found: Analysis) -> list[str]:
+    """The study's objectives, and the metrics that the plots of dvc.yaml show whatever it asks for."""
+    names = dict.fromkeys((*goals_of(found.run.config).metrics, *OBJECTIVES, *SHOWN))
+    return [name for name in names if f"{name}_mean" in found.summary.columns]
+
+
+def answer_of(found: Analysis) -> dict[str, Any]:
+    """The answer in few columns of `dvc exp show` and `dvc metrics diff`: by study cell if there are several.
+
+    All of its figures are in `results/metrics.json`.
+    """
+    answers = {one.slug: cell_answer(found, one) for one in found.recommendations}
+    return next(iter(answers.values())) if len(answers) == 1 else answers
+
+
+def cell_answer(found: Analysis, chosen: Recommendation) -> dict[str, Any]:
+    """The recommended setting of one study cell, what it gives, and what it gains on the baseline."""
+    row = found.summary.row(by_predicate=pl.col("point") == chosen.point, named=True)
+    gains = {name: finite(row.get(f"{name}_diff")) for name in goals_of(found.run.config).objectives}
+    return {
+        "recommended": setting_of(found.run, row),
+        **{name: finite(row[f"{name}_mean"]) for name in metrics_of(found)},
+        "against_baseline": {name: gain for name, gain in gains.items() if gain is not None},
+        "certainty": chosen.knee_share,
+        "front_points": len(chosen.front),
+    }
+
+
+def points_of(found: Analysis) -> pl.DataFrame:
+    """A row a point under names without dots, as plots address columns by them."""
+    run, summary = found.run, found.summary
+    columns = [c for c in dict.fromkeys((*LABELS, *run.axes)) if c in summary.columns]
+    marks = [c for c in ("pareto", "recommended", "baseline", "feasible") if c in summary.columns]
+    return summary.sort("point").select(
+        "point",
+        *[pl.col(key).alias(key.replace(".", "_")) for key in columns],
+        *[pl.col(f"{name}_mean").alias(name) for name in metrics_of(found)],
+        *marks,
+    )
 
 
 def write_template() -> None:

@@ -5,7 +5,9 @@ and notes back unless the command fails; `--traceback` (or CORESHIFT_TRACEBACK=1
 where an error comes from.
 """
 
+import codecs
 import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -14,9 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipeline.cli_help import answer_help
 from pipeline.errors import UserError, did_you_mean, told_of
+from pipeline.signals import EXIT_INTERRUPTED, handled, interrupt
 
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 COMPLETION = ("-sc", "--shell-completion")
 TRACEBACK = "--traceback"
@@ -35,7 +37,7 @@ def run_main(action: Callable[[Sequence[str]], int], words: Sequence[str] | None
 
     Returns
     -------
-    int, exit code: 2 for what the user can mend, 70 for a bug, 130 after Ctrl-C
+    int, exit code: 2 for what the user can mend, 70 for a bug, 130 after Ctrl-C or SIGTERM
     """
     words, asked = take_common(sys.argv[1:] if words is None else words)
     if any(word in COMPLETION for word in words):
@@ -43,12 +45,13 @@ def run_main(action: Callable[[Sequence[str]], int], words: Sequence[str] | None
         from pipeline.cli_complete import complete
 
         action = complete
+    bear_any_text()
     try:
         asked_help = answer_help(getattr(action, "__name__", ""), words)
         if asked_help is None:
             return 0
         words = asked_help
-        with held_back(is_quiet=bool(asked & {*QUIET})) as notes:
+        with handled(interrupt), held_back(is_quiet=bool(asked & {*QUIET})) as notes:
             code = action(words)
     except KeyboardInterrupt:
         return tell("interrupted", "", EXIT_INTERRUPTED)
@@ -66,6 +69,13 @@ def run_main(action: Callable[[Sequence[str]], int], words: Sequence[str] | None
     if code:
         sys.stderr.writelines(notes)
     return code
+
+
+def bear_any_text() -> None:
+    """Let a terminal or file of a narrow encoding show "?" for a character: no reason to lose an answer."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
+            stream.reconfigure(errors="replace")
 
 
 def take_common(words: Sequence[str]) -> tuple[list[str], set[str]]:

@@ -17,9 +17,8 @@ import yaml
 from pipeline.aggregate import RunTables, read_run, summarise
 from pipeline.errors import UserError, did_you_mean
 from pipeline.recommend import mark_front, setting_text
-from pipeline.rerun import rerun_of
+from pipeline.rerun import command_line, rerun_of
 from pipeline.store import COMPLETE
-from pipeline.summary_table import shown_command
 
 NEEDED = ("pareto", "recommended", "rank", "front_probability")
 
@@ -124,7 +123,7 @@ class OpenRun:
 
     def command(self, row: Mapping[str, Any]) -> str:
         """The command line that runs a point again, as a shell takes it."""
-        return shown_command(" ".join(("python -m pipeline.simulate", *rerun_of(self.tables, row))))
+        return command_line(("python", "-m", "pipeline.simulate", *rerun_of(self.tables, row)))
 
 
 def open_run(folder: Path) -> OpenRun:

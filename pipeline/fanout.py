@@ -1,29 +1,42 @@
-"""A study -> its run folder: cut the missing lanes into chunks, compute them, keep what comes back."""
+"""A study -> its run folder: cut the missing lanes into chunks, compute them, keep what comes back.
+
+Lanes are asked for in rounds (`pipeline/rounds.py`): one with all of them, or several of an adaptive design.
+"""
 
 import inspect
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
-import yaml
 from rich.console import Console
 
 from pipeline.chunks import Cut, Planner
 from pipeline.cluster_inline import Cluster, InlineCluster, Outcome
 from pipeline.cluster_ray import Program, RayCluster
 from pipeline.errors import UserError
-from pipeline.files import FolderLock, check_writable, write_atomic
-from pipeline.inputs import input_digests
+from pipeline.files import FolderLock, check_writable, remove_temporaries, write_atomic
 from pipeline.lanes import LanePlan, Toolkit, coreshift_toolkit
-from pipeline.manifest import add_session, write_json, write_manifest
-from pipeline.points import points_table
-from pipeline.progress import StudyProgress, duration
+from pipeline.manifest import add_session, design_facts, stated_tables, write_manifest
+from pipeline.partial import forget_partial
+from pipeline.progress import StudyProgress, duration, process_age_s
+from pipeline.rounds import LaneNumbers, Rounds, rounds_of
+from pipeline.run_files import (
+    check_files,
+    facts_of,
+    failure_line,
+    restate_run,
+    write_failures,
+    write_head,
+    write_points,
+)
+from pipeline.run_head import STATED, head_digests
+from pipeline.signals import StopSignals
 from pipeline.store import RunStore, lane_frame, table_bytes
 from pipeline.worker import NOT_SIMULATED, LaneFailure, Slice, SliceResult
 
@@ -34,9 +47,19 @@ FAILURES_SHOWN = 5
 
 
 class InterruptedStudyError(UserError):
-    """Ctrl-C: what was computed is stored."""
+    """Ctrl-C or SIGTERM: what was computed is stored.
+
+    Attributes
+    ----------
+    folder  : run folder; None if there is none yet
+    lanes   : lanes of the run, at most
+    at_once : whether the chunks that ran were dropped
+    """
 
     exit_code = 130
+    folder: Path | None = None
+    lanes = 0
+    at_once = True
 
 
 @dataclass
@@ -45,12 +68,13 @@ class StudyRun:
 
     folder         : run folder
     key            : run key
-    lanes          : lanes of the study
+    lanes          : lanes of the run, which an adaptive design asked for
     computed_lanes : results of this session
     found_lanes    : results that were stored already
     failed_lanes   : lanes without a result, each with point, axes, seed and error
     events         : events handled in this session
     seconds        : time of this session
+    facts          : what an adaptive design found, as the manifest has it
     """
 
     folder: Path
@@ -61,6 +85,7 @@ class StudyRun:
     failed_lanes: list[dict[str, Any]] = field(default_factory=list)
     events: int = 0
     seconds: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -71,7 +96,13 @@ class StudyRun:
         return str(self.folder)
 
 
-def run_study(study: Any, *, console: Console | None = None, toolkit: Toolkit | None = None) -> StudyRun:
+def run_study(
+    study: Any,
+    *,
+    console: Console | None = None,
+    toolkit: Toolkit | None = None,
+    make_rounds: Callable[[LanePlan], Rounds] = rounds_of,
+) -> StudyRun:
     """Compute every lane of a study that is not stored yet.
 
     The tables have the same bytes whatever the kind of cluster, the number of workers, the sizes of
@@ -82,6 +113,7 @@ def run_study(study: Any, *, console: Console | None = None, toolkit: Toolkit | 
     study   : grid.Study
     console : where progress goes; None = stderr. A quiet console shows nothing.
     toolkit : the simulator; None = Coreshift's
+    make_rounds : which lanes are asked for, and when
 
     Returns
     -------
@@ -91,15 +123,16 @@ def run_study(study: Any, *, console: Console | None = None, toolkit: Toolkit | 
     ------
     UserError (folder, disk, lock, cluster) and InterruptedStudyError; what was computed stays stored.
     """
-    with StudyProgress(console) as progress:
+    with StudyProgress(console) as progress, StopSignals(progress.note) as stop:
         plan = LanePlan(study, toolkit or coreshift_toolkit())
         root = outputs_folder(study)
-        need = BYTES_AT_LEAST + BYTES_PER_LANE * plan.lane_count
+        rounds = make_rounds(plan)
+        need = BYTES_AT_LEAST + BYTES_PER_LANE * rounds.lanes_max
         check_writable(root, need)
         folder = root / plan.key
         with FolderLock(root / f".{plan.key}.lock"):
             check_writable(folder, 0)
-            return StudyJob(plan, folder, progress).run()
+            return StudyJob(plan, folder, progress, rounds, stop).run()
 
 
 def outputs_folder(study: Any) -> Path:
@@ -110,10 +143,25 @@ def outputs_folder(study: Any) -> Path:
 class StudyJob:
     """One session on one run folder, whose lock is held."""
 
-    def __init__(self, plan: LanePlan, folder: Path, progress: StudyProgress) -> None:
+    def __init__(
+        self,
+        plan: LanePlan,
+        folder: Path,
+        progress: StudyProgress,
+        rounds: Rounds | None = None,
+        stop: StopSignals | None = None,
+    ) -> None:
         self.plan, self.folder, self.progress = plan, folder, progress
-        self.store = RunStore(folder, plan.lane_count, plan.replicates)
+        self.stop = StopSignals(progress.note) if stop is None else stop
+        self.rounds = rounds_of(plan) if rounds is None else rounds
+        self.store = RunStore(folder, plan.lane_count if self.rounds.is_plain else None, plan.replicates)
         self.failures: dict[int, LaneFailure] = {}
+        self._found = 0
+        # Whether a signal ended the rounds before all was computed.
+        self._is_cut = False
+        self._damaged_told = 0
+        # Batch -> lanes and seconds of its last slice, for the chunks of the next round.
+        self._speeds: dict[int, tuple[int, float]] = {}
         self._flight: dict[int, tuple[list[Cut], bool]] = {}
         self._handles: OrderedDict[int, Any] = OrderedDict()
         self._started = time.monotonic()
@@ -126,86 +174,133 @@ class StudyJob:
 
     def run(self) -> StudyRun:
         """Do what is missing."""
-        study = self.plan.study
         run = StudyRun(self.folder, self.plan.key, self.plan.lane_count)
-        if not study.config.resume:
+        remove_temporaries(self.folder)
+        if not self.plan.study.config.resume:
             self.store.clear()
-        if self.store.is_complete(self.plan.key):
-            run.found_lanes = run.lanes
-            self.progress.note(f"All {run.lanes} lanes are stored already: {self.folder}")
-            return run
-        self._write_head()
-        self.store.recover()
-        self._say_found()
-        run.found_lanes = int(self.store.done.sum())
+        self.store.damaged += self._damaged_head()
+        if self.store.is_complete(self.plan.key) and not self.store.damaged:
+            return self._all_stored(run)
+        tables = stated_tables(self.folder)
+        write_head(self.folder, self.plan)
+        self.store.recover(tables)
         self._compute()
-        self.store.finish(self.plan.key, {lane: f.status for lane, f in self.failures.items()})
+        run.lanes, run.found_lanes = int(self.store.asked.sum()), self._found
+        run.facts = self._write_decisions()
+        failed = {lane: f.status for lane, f in self.failures.items()}
+        forget_partial(self.folder)
+        self.store.finish(self.plan.key, failed, sorted(self.rounds.tables()))
         run.failed_lanes = self._report_failures()
         run.computed_lanes = run.lanes - run.found_lanes - len(run.failed_lanes)
         run.events, run.seconds = self.progress.events, time.monotonic() - self._started
         self._end_session("finished")
         return run
 
-    # --- before ---------------------------------------------------------------------------------
+    def _damaged_head(self) -> list[str]:
+        """Files of the head that cannot be read; those of another configuration are refused."""
+        if not self.plan.study.config.resume:
+            return []
+        return check_files(self.folder, self.plan, may_grow=not self.rounds.is_plain)
 
-    def _write_head(self) -> None:
-        study = self.plan.study
-        settings = study.config.model_dump(mode="json")
-        text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-        write_atomic(self.folder / "config.yaml", text.encode())
-        points = points_table(study.points, study.axes)
-        write_atomic(self.folder / "points.parquet", table_bytes(points))
-        facts = {
-            "study": study.name,
-            "run_key": self.plan.key,
-            "source_digest": self.plan.source_digest,
-            "command": list(study.command),
-            "axes": list(study.axes),
-            "baseline": sorted({point.baseline_index for point in study.points}),
-            "points": len(study.points),
-            "replicates": self.plan.replicates,
-            "lanes": self.plan.lane_count,
-            "seed": study.seed,
-            "policies": policies_of(study.points),
-            "inputs": input_digests(study.points),
-        }
-        write_manifest(self.folder, facts)
+    def _all_stored(self, run: StudyRun) -> StudyRun:
+        run.lanes = run.found_lanes = self.store.stated_lanes
+        run.facts = design_facts(self.folder)
+        # Lanes do not depend on what is asked of them, and the analysis must not answer an older question.
+        restate_run(self.folder, self.plan.study)
+        self.progress.note(f"All {run.lanes} lanes are stored already: {self.folder}")
+        return run
 
-    def _say_found(self) -> None:
-        if self.store.damaged:
-            names = ", ".join(self.store.damaged[:FAILURES_SHOWN])
-            self.progress.note(f"Damaged, computed again: {names}", "yellow")
-        if found := int(self.store.done.sum()):
-            self.progress.note(f"Going on: {found} of {self.plan.lane_count} lanes are stored.")
+    def _write_decisions(self) -> dict[str, Any]:
+        """Write what an adaptive design decided, now that it asks no more; gives what the manifest says."""
+        if self.rounds.is_plain:
+            return {}
+        for name, table in self.rounds.tables().items():
+            write_atomic(self.folder / name, table_bytes(table))
+        facts = self.rounds.facts()
+        lanes = int(self.store.asked.sum())
+        stated = {"lanes": lanes, "design": facts, STATED: head_digests(self.folder)}
+        write_manifest(self.folder, facts_of(self.plan) | stated)
+        return facts
 
     # --- the fan-out ----------------------------------------------------------------------------
 
     def _compute(self) -> None:
-        lanes = np.flatnonzero(~self.store.done)
-        if lanes.size == 0:
-            return
         try:
-            # Once here, so that workers load the compiled kernels instead of each compiling them.
-            seconds = self._compile()
-            self.progress.note(f"Simulator ready after {seconds:.1f} s.")
-            with self._cluster(lanes.size) as cluster:
-                chunk_s = self.plan.study.config.cluster.chunk_s
-                batches = self.plan.batches_of(lanes)
-                planner = Planner(lanes, batches, cluster.workers, chunk_s)
-                self.progress.start(self.plan.lane_count, self.plan.lane_count - lanes.size)
-                self._pump(cluster, planner)
-                self._lanes_s = self.progress.elapsed_s()
+            with ExitStack() as opened:
+                self._compute_rounds(opened)
         except KeyboardInterrupt:
-            self.progress.stop()
-            self._end_session("interrupted")
-            done = int(self.store.done.sum())
-            raise InterruptedStudyError(
-                f"Interrupted: {done} of {self.plan.lane_count} lanes are stored in {self.folder}.",
-                "The same command goes on from there."
-                if self.plan.study.config.resume
-                else "The same command begins again, as resume=false.",
-            ) from None
+            raise self._interrupted(at_once=True) from None
+        if self._is_cut:
+            raise self._interrupted(at_once=False)
         self.progress.stop()
+
+    def _interrupted(self, *, at_once: bool) -> InterruptedStudyError:
+        self.progress.stop()
+        self._end_session("interrupted")
+        done = int(self.store.done.sum())
+        most = int(self.store.asked.sum()) if self.rounds.is_plain else self.rounds.lanes_max
+        error = InterruptedStudyError(
+            f"Interrupted: {done} of {'' if self.rounds.is_plain else 'at most '}{most} lanes are stored in "
+            f"{self.folder}.",
+            "The same command goes on from there."
+            if self.plan.study.config.resume
+            else "The same command begins again, as resume=false.",
+        )
+        error.folder, error.lanes, error.at_once = self.folder, most, at_once
+        return error
+
+    def _compute_rounds(self, opened: ExitStack) -> None:
+        """Ask, compute what is not stored, and tell, until nothing more is asked for."""
+        cluster: Cluster | None = None
+        while (lanes := self.rounds.ask()) is not None:
+            missing = self._ask(lanes)
+            if missing.size:
+                if cluster is None:
+                    count = missing.size if self.rounds.is_plain else lanes.size
+                    cluster = opened.enter_context(self._ready(count))
+                self._compute_lanes(cluster, missing)
+                if self._is_cut:
+                    return
+            self.rounds.tell(self.store.results(lanes, self.rounds.metrics))
+
+    def _ask(self, lanes: LaneNumbers) -> LaneNumbers:
+        """Add a round to the run; gives its lanes that are not stored yet."""
+        if not self.rounds.is_plain:
+            write_points(self.folder, self.plan)
+            self.store.ask(lanes)
+        missing: LaneNumbers = lanes[~self.store.done[lanes]]
+        self._found += lanes.size - missing.size
+        self._say_found(missing.size)
+        return missing
+
+    def _say_found(self, missing: int) -> None:
+        if damaged := self.store.damaged[self._damaged_told :]:
+            names = ", ".join(damaged[:FAILURES_SHOWN])
+            self.progress.note(f"Damaged or gone, made again: {names}", "yellow")
+        self._damaged_told = len(self.store.damaged)
+        if missing and self._found and not self.progress.lanes:
+            self.progress.note(f"Going on: {self._found} of {self.store.asked.sum()} lanes are stored.")
+        if about := self.rounds.about():
+            self.progress.note(about)
+
+    def _ready(self, lane_count: int) -> Cluster:
+        """A cluster, not entered yet, after the simulator is compiled."""
+        # Once here, so that workers load the compiled kernels instead of each compiling them.
+        seconds = self._compile()
+        self.progress.note(f"Simulator ready after {seconds:.1f} s.")
+        return self._cluster(lane_count)
+
+    def _compute_lanes(self, cluster: Cluster, lanes: LaneNumbers) -> None:
+        chunk_s = self.plan.study.config.cluster.chunk_s
+        planner = Planner(lanes, self.plan.batches_of(lanes), cluster.workers, chunk_s)
+        for batch, (count, seconds) in self._speeds.items():
+            planner.learn(batch, count, seconds)
+        self.progress.start(int(self.store.asked.sum()), int(self.store.done.sum()), self.rounds.about())
+        with self.stop.held():
+            self._pump(cluster, planner)
+        # An adaptive design would go on to ask.
+        self._is_cut = self.stop.requested and (planner.remaining > 0 or not self.rounds.is_plain)
+        self._lanes_s = self.progress.elapsed_s()
 
     def _compile(self) -> float:
         """Compile the simulator, part by part on the display where it tells of its parts."""
@@ -219,11 +314,13 @@ class StudyJob:
         toolkit = self.plan.toolkit
         if settings.kind == "inline":
             return InlineCluster(toolkit.simulate)
-        program = Program(toolkit.simulate, toolkit.source_digest, self.plan.source_digest)
+        digest = self.plan.source_digest
+        program = Program(toolkit.simulate, toolkit.source_digest, digest, toolkit.compile_kernels)
         retries: int = settings.retries
         if settings.kind == "remote":
             self.progress.step(f"Connecting to the Ray cluster at {settings.address}")
-            return RayCluster(program, address=settings.address, retries=retries)
+            note, wait_s = self.progress.note, settings.wait_s
+            return RayCluster(program, address=settings.address, retries=retries, note=note, wait_s=wait_s)
         cluster = RayCluster(program, settings.workers, retries=retries)
         cluster.workers = max(1, min(cluster.workers, lane_count))
         self.progress.step(f"Starting Ray with {cluster.workers} worker(s) on this machine")
@@ -232,7 +329,8 @@ class StudyJob:
     def _pump(self, cluster: Cluster, planner: Planner) -> None:
         """Keep the cluster busy with few chunks under way; store what comes back at once."""
         while True:
-            while len(self._flight) < cluster.capacity and planner.remaining:
+            planner.workers = cluster.workers  # nodes come and go
+            while len(self._flight) < cluster.capacity and planner.remaining and not self.stop.requested:
                 self._send(cluster, *planner.next_chunk())
             if not self._flight:
                 return
@@ -269,6 +367,7 @@ class StudyJob:
             for result in outcome.results:
                 count = result.lanes.size + len(result.failures)
                 planner.learn(int(result.batch), count, result.seconds)
+                self._speeds[int(result.batch)] = (count, result.seconds)
                 self._simulated_s += result.seconds
                 self._note_first()
                 self._book_failures(result.failures)
@@ -285,24 +384,13 @@ class StudyJob:
 
     def _note_first(self) -> None:
         if self._first_s is None:
-            self._first_s = time.time() - psutil.Process().create_time()
+            self._first_s = process_age_s()
 
     def _book_failures(self, failures: Iterable[LaneFailure]) -> None:
         for failure in failures:
             self.failures[failure.lane] = failure
             if len(self.failures) <= FAILURES_SHOWN:
-                self.progress.note(self._failure_line(failure), "red")
-
-    def _failure_line(self, failure: LaneFailure) -> str:
-        about = self.plan.describe(failure.lane)
-        settings = ", ".join(f"{k}={v}" for k, v in (about["axes"] or about["labels"]).items())
-        return (
-            f"Lane failed: point {about['point']} ({settings}), replicate {about['replicate']}, "
-            f"seed {about['seed']}: {self._failure_text(failure)}"
-        )
-
-    def _failure_text(self, failure: LaneFailure) -> str:
-        return failure.error or self.plan.toolkit.describe_status(failure.status)
+                self.progress.note(failure_line(self.plan, failure), "red")
 
     def _keep_results(self, results: Sequence[SliceResult]) -> None:
         # One file for all that came at once: fewer, and just as safe.
@@ -319,22 +407,14 @@ class StudyJob:
     # --- after ----------------------------------------------------------------------------------
 
     def _report_failures(self) -> list[dict[str, Any]]:
-        """Write `failures.json`, or remove it when there is nothing to report."""
         path = self.folder / "failures.json"
-        failed = [
-            self.plan.describe(lane)
-            | {"status": failure.status, "error": self._failure_text(failure), "trace": failure.trace}
-            for lane, failure in sorted(self.failures.items())
-        ]
-        if not failed:
-            path.unlink(missing_ok=True)
-            return []
-        write_json(path, failed)
-        self.progress.note(
-            f"{len(failed)} of {self.plan.lane_count} lanes failed; the others are stored. "
-            f"Errors: {path}. The same command tries the failed lanes again.",
-            "red",
-        )
+        failed = write_failures(path, self.plan, self.failures)
+        if failed:
+            self.progress.note(
+                f"{len(failed)} of {self.store.asked.sum()} lanes failed; the others are stored. "
+                f"Errors: {path}. The same command tries the failed lanes again.",
+                "red",
+            )
         return failed
 
     def _end_session(self, how: str) -> None:
@@ -354,6 +434,7 @@ class StudyJob:
                 "events": progress.events,
                 "cluster": self.plan.study.config.cluster.kind,
             },
+            self.store.finished_tables,
         )
         if how == "finished":
             self.progress.note(
@@ -364,15 +445,6 @@ class StudyJob:
 def rounded(seconds: float | None) -> float | None:
     """Seconds to the millisecond."""
     return None if seconds is None else round(seconds, 3)
-
-
-def policies_of(points: Iterable[Any]) -> dict[str, Any]:
-    """Policy label -> settings of the first point that has it: what a point's own numbers complete."""
-    found: dict[str, Any] = {}
-    for point in points:
-        if point.labels["policy"] not in found:
-            found[point.labels["policy"]] = point.config.policy.model_dump(mode="json")
-    return found
 
 
 def same_columns(results: Sequence[SliceResult]) -> list[list[SliceResult]]:

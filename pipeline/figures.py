@@ -1,50 +1,36 @@
-"""Figures of a run: the front, heat maps, and metrics along an axis (Vega-Lite, without a network)."""
+"""All figures of a run, for its report and as files (Vega-Lite, without a network)."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import altair as alt
 import polars as pl
 import vl_convert
 
 from pipeline.aggregate import RunTables, write_text
-from pipeline.chart_axes import (
-    dots_chart,
-    grid_policy,
-    heat_chart,
-    is_sampled,
-    lines_chart,
-    numeric_axes,
-    scatter_chart,
-    unplaced_note,
-    with_numbers,
-)  # fmt: skip
-from pipeline.chart_parts import INK, MUTED, POLICY_COLOURS, RED, metric_axis, metric_title, value_frame
+from pipeline.chart_axes import grid_policy, is_sampled, numeric_axes, unplaced_note, with_numbers
+from pipeline.chart_costs import cost_figure
+from pipeline.chart_evidence import robustness_figure, rounds_figure, sensitivity_figure
+from pipeline.chart_figure import VEGA_LITE, Figure, as_spec
+from pipeline.chart_front import front_figure
+from pipeline.chart_funnel import funnel_figure
+from pipeline.chart_heat import heat_pairs, heat_panels, scatter_panels
+from pipeline.chart_lane import lane_figure
+from pipeline.chart_lines import dot_panels, line_panels
 from pipeline.chart_rows import drawn_note, drawn_rows
+from pipeline.chart_spread import spread_figure
 from pipeline.files import write_atomic
 from pipeline.plain import plain_name
-from pipeline.recommend import Recommendation, setting_text
-from pipeline.schema_front import OBJECTIVES
+from pipeline.recommend import Recommendation
+from pipeline.report_lane import MIGRATIONS, QUEUES, lane_tables
 
-VEGA_LITE = alt.SCHEMA_VERSION.lstrip("v").rsplit(".", 1)[0]
-FRONT_CAPTION = (
-    "Each dot is a setting; down and left is better. The line is the Pareto front; bars are 95 % "
-    "intervals over replicates. The dashed chord is what the knee is measured from."
-)
+__all__ = ["CELLS_MAX", "KINDS", "VEGA_LITE", "Figure", "Figures", "as_spec", "draw_figures"]
+
 CELLS_MAX = 6
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One chart: what it is called, what to see in it, and its Vega-Lite specification."""
-
-    name: str
-    title: str
-    caption: str
-    spec: dict[str, Any]
+KINDS = ("png", "svg")
+FURTHER_METRICS = 6
+"""Maps of a second and third pair of axes are of the main metrics only."""
 
 
 @dataclass(frozen=True)
@@ -56,158 +42,118 @@ class Figures:
 
 
 def draw_figures(
-    run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recommendation], folder: Path
+    run: RunTables,
+    summary: pl.DataFrame,
+    chosen: Sequence[Recommendation],
+    folder: Path,
+    kinds: Sequence[str] | None = None,
 ) -> Figures:
-    """Draw the charts of each study cell (the first CELLS_MAX) as PNG and SVG in `folder`."""
+    """Make the figures of each study cell (the first CELLS_MAX), and write them as files.
+
+    Without `kinds` the main ones are written as PNG and SVG, with it all of them as those kinds. The cells'
+    figures are followed by those of the whole study.
+    """
     figures: list[Figure] = []
     for found in chosen[:CELLS_MAX]:
         rows = summary.filter(pl.col("point").is_in(found.points))
         suffix = f"-{found.slug}" if len(chosen) > 1 else ""
-        figures += cell_figures(
-            run, rows, drawn_rows(rows, found, min(len(chosen), CELLS_MAX)), found, suffix
-        )
-    files: dict[str, Path] = {}
+        drawn = drawn_rows(rows, found, min(len(chosen), CELLS_MAX))
+        figures += cell_figures(run, rows, drawn, found, suffix)
+    figures += study_figures(run, chosen[:CELLS_MAX])
+    files = {name: run.folder / name for name in (QUEUES, MIGRATIONS) if (run.folder / name).exists()}
     for figure in figures:
-        files |= write_figure(figure, folder)
+        if figure.panels and (kinds is not None or figure.is_main):
+            files |= write_figure(figure, folder, KINDS if kinds is None else kinds)
     return Figures(figures, files)
+
+
+def study_figures(run: RunTables, chosen: Sequence[Recommendation]) -> list[Figure]:
+    """The figures of which there is one a study: a lane, and whether the answers hold elsewhere."""
+    if not chosen:
+        return []
+    tables = [(lane_tables(run, found), found) for found in chosen[:1]]
+    for found in chosen[1:]:
+        # Of several cells, one whose machine and workload the run's configuration holds.
+        if tables[-1][0].queues is not None:
+            break
+        tables.append((lane_tables(run, found), found))
+    shown, cell = tables[-1] if tables[-1][0].queues is not None else tables[0]
+    further = robustness_figure(run, chosen[0], "robustness")
+    return [lane_figure(shown, cell, "lane"), *([] if further is None else [further])]
 
 
 def cell_figures(
     run: RunTables, rows: pl.DataFrame, drawn: pl.DataFrame, chosen: Recommendation, suffix: str
 ) -> list[Figure]:
-    """The charts of one study cell; `drawn` are the rows that a chart with a dot a setting shows."""
-    note = drawn_note(drawn, rows)
-    made: list[tuple[str, str, str, Any]] = [
-        (
-            "front", f"The trade-off: {chosen.title}",
-            FRONT_CAPTION + note,
-            front_chart(run, drawn, chosen),
-        )
-    ]  # fmt: skip
+    """The figures of one study cell; `drawn` are the rows that a chart with a dot a setting shows."""
+    further = (
+        sensitivity_figure(run, chosen, f"sensitivity{suffix}"),
+        rounds_figure(run, chosen, f"rounds{suffix}"),
+    )
+    return [
+        front_figure(run, drawn, chosen, f"front{suffix}", drawn_note(drawn, rows)),
+        *axis_figures(run, rows, drawn, chosen, suffix),
+        funnel_figure(run, rows, chosen, f"funnel{suffix}"),
+        cost_figure(run, rows, chosen, f"costs{suffix}"),
+        spread_figure(run, rows, chosen, f"spread{suffix}"),
+        *[figure for figure in further if figure is not None],
+    ]
+
+
+def axis_figures(
+    run: RunTables, rows: pl.DataFrame, drawn: pl.DataFrame, chosen: Recommendation, suffix: str
+) -> list[Figure]:
+    """Metrics over what was swept: maps of two axes, and lines along the first."""
     axes = numeric_axes(run, rows)
-    sampled = bool(axes) and is_sampled(run, rows, axes)
-    if axes:
-        made.append(
-            (
-                "lines", f"Metrics along {plain_name(axes[0])}: {chosen.title}",
-                "Means over replicates" + (", a dot a setting" if sampled else " with 95 % bands")
-                + "; the dotted line is the recommended value."
-                + (note + unplaced_note(drawn, axes[:1]) if sampled else ""),
-                dots_chart(drawn, chosen, axes[0]) if sampled else lines_chart(run, rows, chosen, axes),
-            )
-        )  # fmt: skip
-    if len(axes) >= 2 and (not sampled or with_numbers(drawn, axes[:2]).height > 1):
-        made.append(
-            (
-                "heat", f"{plain_name(axes[0])} × {plain_name(axes[1])}: {chosen.title}",
-                "Means over replicates" + (
-                f", a dot a setting: the design is no grid.{note}{unplaced_note(drawn, axes[:2])}" if sampled
-                else f", policy {grid_policy(run, rows, chosen, axes)}. The recommended setting is framed."),
-                scatter_chart(drawn, axes) if sampled else heat_chart(run, rows, chosen, axes),
-            )
-        )  # fmt: skip
-    return [Figure(name + suffix, title, caption, as_spec(chart)) for name, title, caption, chart in made]
-
-
-def as_spec(chart: Any) -> dict[str, Any]:
-    """A chart with the house's look, as a Vega-Lite specification with its data inside."""
-    with alt.data_transformers.enable("default", max_rows=None):
-        styled = (
-            chart.configure(background="white", font="sans-serif")
-            .configure_view(stroke="#cccccc")
-            .configure_axis(gridColor="#eeeeee", labelColor=INK, titleColor=INK, titleFontWeight="normal",
-                            labelFontSize=11, titleFontSize=12)
-            .configure_legend(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", labelLimit=260)
-            .configure_title(fontSize=13, anchor="start", frame="group", fontWeight="normal", color=INK)
-        )  # fmt: skip
-        spec: dict[str, Any] = styled.to_dict()
-    return spec
-
-
-def write_figure(figure: Figure, folder: Path) -> dict[str, Path]:
-    """Write one chart as PNG and SVG."""
-    text = json.dumps(figure.spec)
-    svg = vl_convert.vegalite_to_svg(text, vl_version=VEGA_LITE)
-    # The same picture as from the specification, which would be worked out a second time.
-    png = vl_convert.svg_to_png(svg, scale=2)
-    folder.mkdir(parents=True, exist_ok=True)
-    # Not with_suffix: a cell's name may have dots in it.
-    picture = folder / f"{figure.name}.png"
-    write_atomic(picture, png)
-    drawing = write_text(folder / f"{figure.name}.svg", svg)
-    return {picture.name: picture, drawing.name: drawing}
-
-
-def front_frame(run: RunTables, rows: pl.DataFrame) -> pl.DataFrame:
-    """What the front's chart shows of each setting."""
-    texts = [setting_text(run, row, unlimited=False) for row in rows.iter_rows(named=True)]
-    y, x = OBJECTIVES
-    probability = pl.col("front_probability").fill_null(1.0)
-    return rows.select(
-        "point", "pareto", *value_frame(rows, x, "x"), *value_frame(rows, y, "y"),
-        (pl.col("policy") if "policy" in rows.columns else pl.lit("policy")).alias("policy"),
-        on_front=probability, setting=pl.Series(texts),
-    ).filter(pl.col("x").is_not_null() & pl.col("y").is_not_null())  # fmt: skip
-
-
-def front_chart(run: RunTables, rows: pl.DataFrame, chosen: Recommendation) -> Any:
-    """All settings, the front as a stair, its intervals, and the two points people ask for."""
-    frame = front_frame(run, rows)
-    y_name, x_name = OBJECTIVES
-    x = alt.X("x:Q", title=f"{metric_title(x_name)} (time spent on migrations / busy time)",
-              axis=alt.Axis(**metric_axis(x_name)), scale=alt.Scale(zero=True, nice=True))  # fmt: skip
-    y = alt.Y("y:Q", title=f"{metric_title(y_name)} (1 − Jain's index)",
-              axis=alt.Axis(**metric_axis(y_name)), scale=alt.Scale(zero=True, nice=True))  # fmt: skip
-    tip = [
-        alt.Tooltip("setting:N"), alt.Tooltip("point:Q"),
-        alt.Tooltip("x:Q", title="overhead", format=".3%"),
-        alt.Tooltip("y:Q", title="imbalance", format=".3%"),
-        alt.Tooltip("on_front:Q", title="on the front in", format=".0%"),
-    ]  # fmt: skip
-    front = frame.filter(pl.col("pareto")).sort("x", "y")
-    ends = front.filter((pl.col("x") == pl.col("x").min()) | (pl.col("x") == pl.col("x").max()))
-    base = alt.Chart(front)
-    colour = alt.Color(
-        "policy:N", title="policy",
-        scale=alt.Scale(range=POLICY_COLOURS),
-    )  # fmt: skip
-    layers = [
-        alt.Chart(ends).mark_line(strokeDash=[5, 4], color=MUTED, strokeWidth=1).encode(x, y),
-        base.mark_line(interpolate="step-after", color=INK, strokeWidth=1.2, opacity=0.6).encode(x, y),
-        base.mark_rule(color=INK, opacity=0.35).encode(alt.X("x_low:Q"), y, alt.X2("x_high:Q")),
-        base.mark_rule(color=INK, opacity=0.35).encode(x, alt.Y("y_low:Q"), alt.Y2("y_high:Q")),
-        alt.Chart(frame).mark_circle(size=70).encode(
-            x, y, colour, tooltip=tip,
-            opacity=alt.condition("datum.pareto", alt.value(0.95), alt.value(0.3)),
-        ),
-        *mark_layers(frame, chosen, x, y),
-    ]  # fmt: skip
-    return alt.layer(*layers).properties(width=620, height=400, title=chosen.title)
-
-
-def mark_layers(frame: pl.DataFrame, chosen: Recommendation, x: Any, y: Any) -> list[Any]:
-    """Rings and words for the recommended point and the baseline."""
-    layers = []
-    marks = [("recommended", chosen.point, RED), ("baseline", chosen.baseline, INK)]
-    highest = max((float(value) for value in frame["y"]), default=0.0)
-    middle = max((float(value) for value in frame["x"]), default=0.0) / 2
-    for word, point, colour in marks:
-        one = frame.filter(pl.col("point") == (-1 if point is None else point))
-        if not one.height or (word == "baseline" and point == chosen.point):
-            continue
-        one = one.with_columns(label=pl.concat_str(pl.lit(f"{word}: "), pl.col("setting")))
-        shape = "circle" if word == "recommended" else "square"
-        left = one["x"][0] > middle
-        # A label above a point at the top would leave the chart.
-        below = one["y"][0] > 0.93 * highest
-        base = alt.Chart(one)
-        layers.append(
-            base.mark_point(size=230, shape=shape, color=colour, strokeWidth=2.5, filled=False).encode(x, y)
+    if not axes:
+        return [
+            Figure(f"heat{suffix}", "maps", f"Metrics over the sweep: {chosen.title}", "",
+                   note="No number of a policy was swept, so there is no axis to draw along.")
+        ]  # fmt: skip
+    note = drawn_note(drawn, rows)
+    made: list[Figure] = []
+    sampled = is_sampled(run, rows, axes)
+    if sampled and len(axes) >= 2 and with_numbers(drawn, axes[:2]).height > 1:
+        text = "Means over replicates, a dot a setting: the design is no grid."
+        text += note + unplaced_note(drawn, axes[:2])
+        title = f"{plain_name(axes[0])} × {plain_name(axes[1])}: {chosen.title}"
+        made.append(Figure(f"heat{suffix}", "maps", title, text, scatter_panels(run, drawn, axes),
+                           pick=True, is_main=True))  # fmt: skip
+    for number, pair in enumerate([] if sampled else heat_pairs(run, rows, chosen, axes)):
+        text = (
+            f"Means over replicates, policy {grid_policy(run, rows, chosen, pair)}; light is low, dark is "
+            "high. The recommended setting is framed."
         )
-        layers.append(
-            base.mark_text(
-                align="right" if left else "left", dx=-14 if left else 14, dy=20 if below else -13,
-                color=colour, fontSize=12, fontWeight="bold", limit=380,
-            ).encode(x, y, text="label:N")
-        )  # fmt: skip
-    return layers
+        title = f"{plain_name(pair[0])} × {plain_name(pair[1])}: {chosen.title}"
+        name = f"heat{number + 1 if number else ''}{suffix}"
+        panels = heat_panels(run, rows, chosen, pair, None if number == 0 else FURTHER_METRICS)
+        made.append(Figure(name, "maps", title, text, panels, pick=True, is_main=number == 0))
+    if sampled:
+        panels, keys = dot_panels(run, drawn, chosen, axes[0])
+    else:
+        panels, keys = line_panels(run, rows, chosen, axes)
+    text = "Means over replicates" + (", a dot a setting" if sampled else " with 95 % bands")
+    text += "; the dotted line is the recommended value."
+    text += note + unplaced_note(drawn, axes[:1]) if sampled else ""
+    title = f"Metrics along {plain_name(axes[0])}: {chosen.title}"
+    made.append(Figure(f"lines{suffix}", "maps", title, text, panels, keys, is_main=True))
+    return made
+
+
+def write_figure(figure: Figure, folder: Path, kinds: Sequence[str] = KINDS) -> dict[str, Path]:
+    """Write one figure as files."""
+    if not kinds:
+        return {}
+    svg = vl_convert.vegalite_to_svg(json.dumps(figure.spec), vl_version=VEGA_LITE)
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, Path] = {}
+    # Not with_suffix: a cell's name may have dots in it.
+    if "png" in kinds:
+        picture = folder / f"{figure.name}.png"
+        # The same picture as from the specification, which would be worked out a second time.
+        write_atomic(picture, vl_convert.svg_to_png(svg, scale=2))
+        files[picture.name] = picture
+    if "svg" in kinds:
+        drawing = write_text(folder / f"{figure.name}.svg", svg)
+        files[drawing.name] = drawing
+    return files

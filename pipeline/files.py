@@ -55,6 +55,13 @@ def write_once(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def remove_temporaries(folder: Path) -> None:
+    """Remove what a killed process was writing below `folder`; one that lives tries its write again."""
+    for left in folder.rglob(f"*{TEMPORARY_SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):
+            left.unlink()
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in `folder` durable, where the file system offers it."""
     with contextlib.suppress(OSError):
@@ -68,6 +75,16 @@ def sync_folder(folder: Path) -> None:
 def unwritable(path: Path, error: OSError) -> UserError:
     """The message for a file that could not be written."""
     kept = "Lanes already stored are kept; the same command goes on from there."
+    if error.errno == errno.ENOENT and not path.parent.exists():
+        return UserError(
+            f"The folder {path.parent} vanished while the study ran.",
+            "Is its disk still there? The same command computes what is gone.",
+        )
+    if error.errno == errno.EFBIG:
+        return UserError(
+            f"{path} cannot be written: {error.strerror}.",
+            f"Raise the limit on the size of files (ulimit -f). {kept}",
+        )
     if error.errno in DISK_FULL:
         return UserError(
             f"The disk is full: {path} could not be written ({error.strerror}).",

@@ -1,4 +1,4 @@
-"""The Pareto front of a study cell, how sure each point's place on it is, and the knee.
+"""The Pareto front of a study cell, what is chosen from it, and how sure both are.
 
 Objectives are minimised. Values are rows of points, columns of objectives.
 """
@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.feasible import Bounds, feasible_shares
+from pipeline.knee import Knee, find_knee
 
 RESAMPLES = 1000
 STREAM = 0xF207
@@ -88,7 +91,10 @@ def pareto_mask_three(rows: FloatArray) -> BoolArray:
     H. T. Kung, F. Luccio, F. P. Preparata, "On finding the maxima of a set of vectors", Journal of the
     ACM 22 (1975) 469-476
     """
-    distinct, place = np.unique(rows, axis=0, return_inverse=True)
+    order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))
+    ordered = rows[order]
+    is_new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
+    distinct = ordered[is_new]
     keep = np.zeros(len(distinct), dtype=np.bool_)
     # Of the rows so far: the seconds rise, and the thirds fall.
     seconds: list[float] = []
@@ -102,7 +108,9 @@ def pareto_mask_three(rows: FloatArray) -> BoolArray:
         while stop < len(thirds) and thirds[stop] >= third:
             stop += 1
         seconds[start:stop], thirds[start:stop] = [second], [third]
-    return keep[place.reshape(-1)]
+    mask = np.empty(len(rows), dtype=np.bool_)
+    mask[order] = keep[np.cumsum(is_new) - 1]
+    return mask
 
 
 def pareto_mask_any(rows: FloatArray, block: int = 256) -> BoolArray:
@@ -116,77 +124,60 @@ def pareto_mask_any(rows: FloatArray, block: int = 256) -> BoolArray:
     return mask
 
 
+def front_of(values: FloatArray, feasible: BoolArray | None = None) -> BoolArray:
+    """The front of the feasible rows; of all of them where none is feasible, or nothing was asked for."""
+    if feasible is None or feasible.all() or not (feasible & ~np.isnan(values).any(axis=1)).any():
+        return pareto_mask(values)
+    mask = np.zeros(len(values), dtype=np.bool_)
+    mask[feasible] = pareto_mask(values[feasible])
+    return mask
+
+
 @dataclass(frozen=True)
-class Knee:
-    """The chosen row and how it was chosen: `rule` is chord, ideal, tie, only or none."""
+class Rule:
+    """What is chosen from a cell's means, whose columns are objectives, a tie-break, then what is bounded.
 
-    row: int
-    rule: str
-
-
-def find_knee(values: FloatArray, mask: BoolArray, tie_break: FloatArray | None = None) -> Knee:
-    """The knee of a two-objective front: the row furthest below the chord of its two ends.
-
-    The front is scaled to the unit square, its ends at (0, 1) and (1, 0); the distance of (x, y)
-    below the chord is (1 - x - y) / sqrt 2. A front that nowhere sags below its chord has no knee:
-    then the row nearest to the ideal corner (0, 0) is taken. Of two distinct rows neither is a
-    knee: the one with the smaller `tie_break` wins. Ties go to the first row.
-
-    Parameters
-    ----------
-    values    : float64 array (point, 2)
-    mask      : bool array (point,), the front
-    tie_break : float64 array (point,), smaller is better; default the sum of the scaled objectives
-
-    Source
-    ------
-    I. Das, "On characterizing the 'knee' of the Pareto curve based on normal-boundary
-    intersection", Structural Optimization 18 (1999) 107-115; the same maximum as "Kneedle",
-    Satopää et al., ICDCSW 2011. The fall-backs are ours.
+    objectives : number of objectives, two or three
+    weights    : one an objective; None = the knee
+    bounds     : the constraints, one a further column
     """
-    rows = np.flatnonzero(mask)
-    if not len(rows):
-        return Knee(-1, "none")
-    front = values[rows]
-    low, high = front.min(axis=0), front.max(axis=0)
-    span = high - low
-    if (span <= 0).any():
-        return Knee(int(rows[0]), "only")
-    scaled = (front - low) / span
-    if has_two_rows(front):
-        keys = scaled.sum(axis=1) if tie_break is None else tie_break[rows]
-        keys = np.where(np.isnan(keys), np.inf, keys)
-        return Knee(int(rows[np.argmin(keys)]), "tie")
-    # Rounded, so that a tie is one in whatever units the objectives are.
-    below = np.round(1.0 - scaled[:, 0] - scaled[:, 1], 12)
-    if below.max() > 0:
-        return Knee(int(rows[np.argmax(below)]), "chord")
-    return Knee(int(rows[np.argmin((scaled**2).sum(axis=1))]), "ideal")
+
+    objectives: int = 2
+    weights: tuple[float, ...] | None = None
+    bounds: Bounds = Bounds()
+
+    def parts(self, means: FloatArray) -> tuple[FloatArray, FloatArray | None, FloatArray]:
+        """Objectives (point, objective), tie-break (point,) or None, bounded means (point, constraint)."""
+        count = self.objectives
+        tie_break = means[:, count] if means.shape[1] > count else None
+        return means[:, :count], tie_break, means[:, count + 1 :]
+
+    def feasible(self, means: FloatArray) -> BoolArray | None:
+        """Which points meet the constraints; None if there are none."""
+        return self.bounds.holds(self.parts(means)[2]) if self.bounds.constraints else None
+
+    def choose(self, means: FloatArray) -> tuple[BoolArray, Knee]:
+        """The front, and the point chosen from it.
+
+        With constraints both are of the feasible points. Where no point is feasible the front is that of
+        all, and the point that misses the constraints least is chosen (`breach`).
+        """
+        values, tie_break, bounded = self.parts(means)
+        feasible = self.feasible(means)
+        mask = front_of(values, feasible)
+        known = ~np.isnan(values).any(axis=1)
+        if feasible is not None and mask.any() and not (feasible & known).any():
+            return mask, Knee(least_breach(values, mask, self.bounds.breach(bounded)), "breach")
+        return mask, find_knee(values, mask, tie_break, self.weights)
 
 
-def has_two_rows(front: FloatArray) -> bool:
-    """Whether there are exactly two distinct rows."""
-    others = front[(front != front[0]).any(axis=1)]
-    return bool(len(others) and (others == others[0]).all())
-
-
-def rank_rows(values: FloatArray, mask: BoolArray, knee: Knee) -> NDArray[np.int32]:
-    """Places from 1 on: the chosen row, the rest of the front, then all others; 0 = no result.
-
-    Within the front, and within the others, the row furthest below the front's chord comes first.
-    """
-    known = ~np.isnan(values).any(axis=1)
-    ranks = np.zeros(len(values), dtype=np.int32)
-    if not mask.any():
-        return ranks
-    low, high = values[mask].min(axis=0), values[mask].max(axis=0)
-    span = np.where(high > low, high - low, 1.0)
-    above = np.where(known, ((values - low) / span).sum(axis=1), np.inf)
-    rows = np.arange(len(values))
-    order = np.lexsort((rows, above, ~mask, rows != knee.row))
-    ranks[order] = np.arange(1, len(values) + 1)
-    ranks[~known] = 0
-    return ranks
+def least_breach(values: FloatArray, mask: BoolArray, breach: FloatArray) -> int:
+    """The row that misses the constraints least; of equal ones the least sum of the scaled objectives."""
+    low, span = values[mask].min(axis=0), np.ptp(values[mask], axis=0)
+    total = ((values - low) / np.where(span > 0, span, 1.0)).sum(axis=1)
+    total = np.where(np.isnan(total), np.inf, total)
+    breach = np.where(np.isinf(total), np.inf, np.round(breach, 12))
+    return int(np.lexsort((np.arange(len(breach)), total, breach))[0])
 
 
 @dataclass(frozen=True)
@@ -195,21 +186,28 @@ class FrontCertainty:
 
     on_front : float64 array (point,), share of resamples with the point on the front
     is_knee  : float64 array (point,), share of resamples with the point as the knee
+    feasible : float64 array (point,), share of resamples in which the point meets the constraints
     """
 
     on_front: FloatArray
     is_knee: FloatArray
+    feasible: FloatArray
 
 
-def bootstrap_front(lanes: FloatArray, seed: int, resamples: int = RESAMPLES) -> FrontCertainty | None:
-    """How often each point is on the front, and its knee, when the means are drawn anew (`draw_means`).
+def bootstrap_front(
+    lanes: FloatArray, seed: int, resamples: int = RESAMPLES, rule: Rule | None = None
+) -> FrontCertainty | None:
+    """How often each point is on the front, and chosen, when the means are drawn anew (`draw_means`).
+
+    The rule is followed anew in each resample, constraints included.
 
     Parameters
     ----------
-    lanes : float64 array (replicate, point, metric), the two objectives and what breaks a tie between
-            two points, smaller is better (without a third: the sum of the scaled objectives); NaN where
-            a lane does not count
+    lanes : float64 array (replicate, point, metric), the columns of `Rule`: by default two objectives and
+            what breaks a tie between two points, smaller is better (without a third: the sum of the scaled
+            objectives); NaN where a lane does not count
     seed  : int, the study's seed
+    rule  : what is chosen; None = the knee of two objectives
 
     Complexity and determinism
     --------------------------
@@ -218,10 +216,11 @@ def bootstrap_front(lanes: FloatArray, seed: int, resamples: int = RESAMPLES) ->
     """
     if lanes.shape[0] < 2:
         return None
+    rule = rule or Rule()
     means, apart = spread_of(lanes)
     weights = draw_weights(len(lanes), seed, resamples)
     sizes = np.sqrt((weights**2).sum(axis=1))
-    limits = size_limits(means[:, :2], apart[:, :, :2])
+    limits = size_limits(means, apart, rule)
     on_front, is_knee = np.zeros(lanes.shape[1]), np.zeros(lanes.shape[1])
     for group in np.array_split(np.argsort(sizes, kind="stable"), GROUPS):
         if not len(group):
@@ -229,42 +228,46 @@ def bootstrap_front(lanes: FloatArray, seed: int, resamples: int = RESAMPLES) ->
         rows = np.flatnonzero(limits <= sizes[group].max())
         few_means, few_apart = means[rows], np.ascontiguousarray(apart[:, rows])
         for weight in weights[group]:
-            front, knees = count_resample(moved_means(few_means, few_apart, weight))
+            front, knees = count_resample(moved_means(few_means, few_apart, weight), rule)
             on_front[rows] += front
             is_knee[rows] += knees
-    return FrontCertainty(on_front / resamples, is_knee / resamples)
+    bounded = slice(rule.objectives + 1, None)
+    feasible = feasible_shares(rule.bounds, means[:, bounded], apart[:, :, bounded], weights)
+    return FrontCertainty(on_front / resamples, is_knee / resamples, feasible)
 
 
-def count_resample(means: FloatArray) -> tuple[BoolArray, BoolArray]:
-    """Which points are on the front of one resample, and which are its knee."""
-    values = means[:, :2]
-    tie_break = means[:, 2] if means.shape[1] > 2 else None
-    mask = pareto_mask(values)
-    knee = find_knee(values, mask, tie_break).row
-    if knee < 0:
+def count_resample(means: FloatArray, rule: Rule) -> tuple[BoolArray, BoolArray]:
+    """Which points are on the front of one resample, and which are chosen."""
+    values = means[:, : rule.objectives]
+    mask, knee = rule.choose(means)
+    if knee.row < 0:
         return mask, np.zeros(len(mask), dtype=np.bool_)
     # Exact duplicates share a place on the front, so they share the knee too.
-    return mask, np.asarray((values == values[knee]).all(axis=1))
+    same = (values == values[knee.row]).all(axis=1)
+    feasible = rule.feasible(means)
+    return mask, np.asarray(same if feasible is None else same & (feasible == feasible[knee.row]))
 
 
-def size_limits(means: FloatArray, apart: FloatArray) -> FloatArray:
+def size_limits(means: FloatArray, apart: FloatArray, rule: Rule) -> FloatArray:
     """Size of a resample's weights up to which each point is dominated for certain; 0 = never.
 
     A resample moves the distance of two points by the scalar product of its weights with the difference
-    of their replicates, which is at most the product of the two sizes (Cauchy-Schwarz).
+    of their replicates, which is at most the product of the two sizes (Cauchy-Schwarz). What dominates must
+    be feasible for certain as well.
 
     Parameters
     ----------
-    means : float64 array (point, 2)
-    apart : float64 array (replicate, point, 2), as `spread_of` gives them
+    means : float64 array (point, metric), the columns of `Rule`
+    apart : float64 array (replicate, point, metric), as `spread_of` gives them
     """
     limits = np.zeros(len(means))
-    front = np.flatnonzero(pareto_mask(means))
+    feasible = rule.feasible(means)
+    front = np.flatnonzero(front_of(means[:, : rule.objectives], feasible))
     front = front[np.argsort(means[front, 0], kind="stable")]
     steps = np.unique(np.linspace(0, len(front) - 1, min(RIVALS, len(front))).astype(np.int64))
     for rival in front[steps]:
-        least = np.full(len(means), np.inf)
-        for axis in range(2):
+        least = np.full(len(means), feasible_size(means[rival], apart[:, rival], rule))
+        for axis in range(rule.objectives):
             ahead = means[:, axis] - means[rival, axis]
             ahead -= SLACK * (np.abs(means[:, axis]) + abs(means[rival, axis]))
             moves = np.sqrt(((apart[:, :, axis] - apart[:, rival, axis, None]) ** 2).sum(axis=0))
@@ -273,6 +276,19 @@ def size_limits(means: FloatArray, apart: FloatArray) -> FloatArray:
                 least = np.fmin(least, np.where(ahead > 0, ahead / moves, 0.0))
         limits = np.maximum(limits, least)
     return limits
+
+
+def feasible_size(means: FloatArray, apart: FloatArray, rule: Rule) -> float:
+    """Size of a resample's weights up to which one point meets every constraint for certain; 0 = never."""
+    size = np.inf
+    for column, constraint in enumerate(rule.bounds.constraints, rule.objectives + 1):
+        mean, room = float(means[column]), abs(float(means[column]) - constraint.bound)
+        room -= SLACK * (abs(mean) + abs(constraint.bound))
+        if room <= 0 or not constraint.holds(means[[column]])[0]:
+            return 0.0
+        moves = float(np.sqrt((apart[:, column] ** 2).sum())) + SLACK * float(np.abs(apart[:, column]).sum())
+        size = min(size, room / moves if moves > 0 else np.inf)
+    return float(size)
 
 
 def draw_means(lanes: FloatArray, seed: int, resamples: int) -> Iterator[FloatArray]:

@@ -5,12 +5,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import polars as pl
+
 from pipeline.axes import POINTS_MAX, Axis, Scalar
 from pipeline.designs import unit_cube
 from pipeline.errors import NO_VALUE, ConfigError
 from pipeline.schema import Config
+from pipeline.search_space import Space
 
 Assignment = dict[str, Scalar]
+DESIGN = "design.parquet"
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,9 @@ class Study:
 
     baseline_index is that of the first point; with several machines or loads, each point names
     its own. `config` is the configuration before any axis was applied. `merged` points came to the
-    settings of an earlier one and were left out.
+    settings of an earlier one and were left out. Of a Saltelli design, `samples` is the point of each of its
+    rows and `sampled_axes` its axes, in the order of `pipeline.designs.saltelli_cube`. `search` is what a
+    search proposes points from; its first batch is among the points.
     """
 
     name: str
@@ -57,6 +63,28 @@ class Study:
     config: Config
     command: list[str] = field(default_factory=list)
     merged: int = 0
+    samples: tuple[int, ...] = ()
+    sampled_axes: tuple[str, ...] = ()
+    search: Space[Point] | None = None
+
+
+def design_table(axes: Sequence[str], samples: Sequence[int]) -> pl.DataFrame:
+    """`design.parquet`: block (A, B, or the axis that is taken from B), base row, point.
+
+    Parameters
+    ----------
+    axes    : keys of the design
+    samples : point of each row, in the order of `pipeline.designs.saltelli_cube`
+    """
+    blocks = ["A", "B", *axes]
+    size = len(samples) // len(blocks)
+    return pl.DataFrame(
+        {
+            "block": [block for block in blocks for _ in range(size)],
+            "base": pl.Series(list(range(size)) * len(blocks), dtype=pl.Int32),
+            "point": pl.Series(list(samples), dtype=pl.Int32),
+        }
+    )
 
 
 def expand_grid(axes: Sequence[Axis], levels: int) -> list[Assignment]:
@@ -76,14 +104,16 @@ def expand_samples(axes: Sequence[Axis], kind: str, points: int, seed: int) -> l
 
     Parameters
     ----------
-    kind   : random (independent), latin (Latin hypercube) or sobol (scrambled Sobol' sequence)
-    points : how many are drawn; those that come to the same values are all in the list
+    kind   : random (independent), latin (Latin hypercube), sobol (scrambled Sobol' sequence) or saltelli
+             (for Sobol' indices)
+    points : how many are drawn, of saltelli for each of its blocks; those that come to the same values are
+             all in the list
     seed   : of the design
     """
     if not axes:
         hint = "add axes, as in policy.threshold_factor='tag(log,interval(0.25,8))', or take sweep.kind=grid"
         raise ConfigError("sweep.axes", NO_VALUE, f"sweep.kind = {kind} needs at least one axis", hint)
-    check_count(points, axes)
+    check_count(points * (len(axes) + 2 if kind == "saltelli" else 1), axes)
     check_whole(axes)
     shares = unit_cube(kind, points, len(axes), seed)
     return [

@@ -38,6 +38,8 @@ def label_of(name: str, section: Any) -> str:
         return f"workload.trace={section.trace}" if kind == "replay" else ""
     if kind == "host":
         return "topology=host"
+    if name == "topology" and kind == "description":
+        return f"topology={section.name}"
     table = getattr(section, "latency_csv", None)
     parts = [f"topology.path={section.path}"] if kind in MACHINE_FILES else []
     return " ".join([*parts, *([f"topology.latency_csv={table}"] if table else [])])

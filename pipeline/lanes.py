@@ -1,7 +1,7 @@
 """Points -> what the simulator is called with: batches of lanes that share machine, faults and workload."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import sim
 from pipeline.build import build, section_digest
 from pipeline.errors import UserError
 from pipeline.manifest import run_key
+from pipeline.rounds import decisions_of
 from pipeline.schema import SHARED
 from pipeline.worker import Batch, Simulate
 
@@ -66,6 +67,8 @@ class LanePlan:
 
     study   : grid.Study
     toolkit : the simulator
+    points  : those of the study, and those that an adaptive design added since; the run key does not
+              depend on the latter, but on all that leads to them
     """
 
     def __init__(self, study: Any, toolkit: Toolkit) -> None:
@@ -73,23 +76,32 @@ class LanePlan:
             raise UserError("The sweep has no points.", "Give sweep.axes at least one value.")
         self.study, self.toolkit = study, toolkit
         self.replicates: int = study.replicates
-        self.lane_count = len(study.points) * study.replicates
-        self.batch_of_point = np.zeros(len(study.points), np.int64)
+        self.points: list[Any] = []
+        self.batch_of_point = np.zeros(0, np.int64)
+        self._numbers: dict[str, int] = {}
         self._examples: list[Any] = []
         self._built: OrderedDict[int, Batch] = OrderedDict()
         self._memo: dict[tuple[str, int], tuple[Any, str]] = {}
-        self._assign_batches()
+        self.extend(study.points)
         self.source_digest = toolkit.source_digest()
         self.key = run_key(self.contents(), self.source_digest)
 
-    def _assign_batches(self) -> None:
-        numbers: dict[str, int] = {}
-        for place, point in enumerate(self.study.points):
+    @property
+    def lane_count(self) -> int:
+        """Lanes of all points, with all replicates."""
+        return len(self.points) * self.replicates
+
+    def extend(self, points: Iterable[Any]) -> None:
+        """Append points, numbered as they come."""
+        numbers = []
+        for point in points:
             digest = "/".join(self._digest(point.config, name) for name in SHARED)
-            if digest not in numbers:
-                numbers[digest] = len(numbers)
+            if digest not in self._numbers:
+                self._numbers[digest] = len(self._numbers)
                 self._examples.append(point.config)
-            self.batch_of_point[place] = numbers[digest]
+            numbers.append(self._numbers[digest])
+            self.points.append(point)
+        self.batch_of_point = np.append(self.batch_of_point, np.array(numbers, np.int64))
 
     def contents(self) -> dict[str, Any]:
         """What fixes the tables beside the simulator; no path, no worker count, no other setting."""
@@ -99,7 +111,7 @@ class LanePlan:
             for point in study.points
         ]
         seed_and_count = {"seed": study.seed, "replicates": self.replicates}
-        return seed_and_count | {"axes": list(study.axes), "points": points}
+        return seed_and_count | {"axes": list(study.axes), "points": points} | decisions_of(study)
 
     def _digest(self, config: Any, name: str) -> str:
         """Digest of a section; points often share the very same object."""
@@ -134,7 +146,7 @@ class LanePlan:
     def spec(self, lane: int) -> Any:
         """The sim.Lane of a lane."""
         point, replicate = divmod(lane, self.replicates)
-        config = self.study.points[point].config
+        config = self.points[point].config
         return self.toolkit.make_lane(
             policy=config.policy.spec(),
             cost=config.cost.spec(),
@@ -146,7 +158,7 @@ class LanePlan:
     def describe(self, lane: int) -> dict[str, Any]:
         """A lane as a report names it: point, what was swept, replicate, seed."""
         number, replicate = divmod(lane, self.replicates)
-        point = self.study.points[number]
+        point = self.points[number]
         return {
             "lane": lane,
             "point": number,

@@ -19,7 +19,7 @@ from pipeline.store import FORMAT_VERSION
 
 PACKAGES = (
     "coreshift", "numpy", "numba", "llvmlite", "scipy", "polars", "pyarrow", "ray", "hydra-core",
-    "omegaconf", "pydantic", "mlflow", "dvc", "altair",
+    "omegaconf", "pydantic", "mlflow", "dvc", "altair", "optuna",
 )  # fmt: skip
 RUN_KEY_LENGTH = 16
 SESSIONS_KEPT = 50
@@ -107,18 +107,49 @@ def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
     write_json(folder / "manifest.json", manifest)
 
 
-def add_session(folder: Path, session: Mapping[str, Any]) -> None:
-    """Append to the manifest what this process computed and how long that took."""
+def add_session(folder: Path, session: Mapping[str, Any], tables: Mapping[str, str] | None = None) -> None:
+    """Append to the manifest what this process computed and how long that took.
+
+    Parameters
+    ----------
+    tables : SHA-256 of the tables of a run that is finished, should the COMPLETE marker be damaged
+    """
     path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
+    manifest = read_manifest(folder)
+    if tables:
+        manifest["tables"] = dict(tables)
     manifest["sessions"] = [*sessions(folder), dict(session)][-SESSIONS_KEPT:]
     write_json(path, manifest)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What `manifest.json` says."""
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return found
+
+
+def stated_tables(folder: Path) -> dict[str, str]:
+    """Tables of a finished run and their SHA-256 as the manifest states; none if it does not."""
+    try:
+        found = read_manifest(folder).get("tables")
+    except (OSError, ValueError, AttributeError):
+        return {}
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def design_facts(folder: Path) -> dict[str, Any]:
+    """What the manifest says of an adaptive design; nothing if there is none, or it cannot be read."""
+    try:
+        found = read_manifest(folder).get("design")
+    except (OSError, ValueError, AttributeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def sessions(folder: Path) -> list[dict[str, Any]]:
     """The sessions that the manifest lists; none if it cannot be read."""
     try:
-        found = json.loads((folder / "manifest.json").read_text())["sessions"]
+        found = read_manifest(folder)["sessions"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return list(found) if isinstance(found, list) else []

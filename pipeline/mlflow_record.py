@@ -23,30 +23,41 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from pipeline.aggregate import RunTables, read_run, summarise
+from pipeline.goals import goals_of
 from pipeline.handover import read_recommendations
+from pipeline.mlflow_inputs import inputs_of, run_inputs
+from pipeline.mlflow_notes import Links, experiment_note, point_note, sweep_note
 from pipeline.mlflow_rows import (
     VALUE_MAX,
     child_metrics,
-    child_name,
     child_params,
     front_columns,
+    objectives_of,
     parent_metrics,
     parent_params,
     selected_points,
-    shown_params,
-    unlimited_axes,
+    view_columns,
     words,
 )
-from pipeline.mlflow_views import experiment_note, parent_note, view_tags
-from pipeline.plain import plain_name
+from pipeline.mlflow_views import view_tags
+from pipeline.point_names import child_name, role_of, sweep_name
 from pipeline.recommend import Recommendation, mark_front
-from pipeline.store import COMPLETE, LANES_PER_PART
+from pipeline.store import COMPLETE
 
 # Increased by every change of what is written for a run, so that recording again replaces it.
-RECORD_VERSION = 6
+RECORD_VERSION = 7
 PARAM_BATCH = 90
-FILES = ("recommended.yaml", "report.html", "config.yaml", "manifest.json", COMPLETE, "metrics.json")
-TABLES = ("summary.parquet", "pareto.parquet", "points.parquet")
+PAGE = 1000
+FILES = (
+    "recommended.yaml", "report.html", "config.yaml", "manifest.json", COMPLETE, "metrics.json",
+    "failures.json",
+)  # fmt: skip
+TABLES = (
+    "summary.parquet", "pareto.parquet", "points.parquet", "sensitivity.parquet", "robustness.parquet",
+    "rounds.parquet", "dropped.parquet", "design.parquet",
+)  # fmt: skip
+# Lanes up to this size go along, so that whoever sees the server only has them too.
+LANES_MAX_BYTES = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -118,7 +129,11 @@ class Recorder:
             self.chosen = read_recommendations(Path(chosen).read_text())
         self.run_key = str(self.run.manifest.get("run_key", self.run.folder.name))
         self.study = str(self.run.manifest.get("study", self.run.folder.parent.name))
-        self.points = selected_points(self.summary, order.children, self.run.manifest.get("seed"))
+        self.points = selected_points(
+            self.summary, order.children, self.run.manifest.get("seed"), objectives_of(self.run)
+        )
+        self.inputs = run_inputs(self.run)
+        self.lane_parts = lane_parts(self.run)
 
     def record(self) -> dict[str, Any]:
         """Write parent, children, artifacts and views; gives the facts for `pipeline/record.py`."""
@@ -132,17 +147,19 @@ class Recorder:
         }
         for run in before:
             if run.data.tags.get("content") == content and run.info.status == "FINISHED":
-                self.write_views(experiment_id)
+                self.write_views(self.links_of(experiment_id, run.info.run_id))
+                self.delete_others(experiment_id, run.info.run_id, before)
                 return {**outcome, "parent_run_id": run.info.run_id, "unchanged": True}
-        parent = self.write_parent(experiment_id)
-        self.write_children(experiment_id, parent)
-        self.write_artifacts(parent)
-        self.write_views(experiment_id)
-        self.client.set_tag(parent, "content", content)
-        self.client.set_terminated(parent)
-        for run in before:
-            self.delete(experiment_id, run.info.run_id)
-        return {**outcome, "parent_run_id": parent}
+        links = Links(experiment_id, self.write_parent(experiment_id))
+        links = Links(experiment_id, links.parent, self.write_children(links))
+        self.write_artifacts(links.parent)
+        note = sweep_note(self.run, self.summary, self.chosen, links)
+        self.client.set_tag(links.parent, "mlflow.note.content", note)
+        self.write_views(links)
+        self.client.set_tag(links.parent, "content", content)
+        self.client.set_terminated(links.parent)
+        self.delete_others(experiment_id, links.parent, before)
+        return {**outcome, "parent_run_id": links.parent}
 
     def experiment(self) -> str:
         """The experiment of the study, made or brought back if need be."""
@@ -162,10 +179,25 @@ class Recorder:
         query = f"tags.kind = 'sweep' and tags.run_key = '{self.run_key}'"
         return list(self.client.search_runs([experiment_id], query, ViewType.ACTIVE_ONLY))
 
+    def links_of(self, experiment_id: str, parent: str) -> Links:
+        """The ids of a sweep that is recorded."""
+        query = f"tags.`mlflow.parentRunId` = '{parent}'"
+        runs = self.client.search_runs([experiment_id], query, ViewType.ACTIVE_ONLY, max_results=PAGE)
+        children = {int(run.data.params["point"]): run.info.run_id for run in runs}
+        return Links(experiment_id, parent, children)
+
+    def delete_others(self, experiment_id: str, kept: str, before: Sequence[Any]) -> None:
+        """Delete what was recorded of this run before, and what another process recorded meanwhile."""
+        old = {run.info.run_id for run in before}
+        for run in self.recorded_before(experiment_id):
+            # One that is still written may be another process's, which will delete this one then.
+            if run.info.run_id != kept and (run.info.run_id in old or run.info.status == "FINISHED"):
+                self.delete(experiment_id, run.info.run_id)
+
     def content_digest(self) -> str:
         """Digest of what would be recorded: equal digests need no second recording."""
         digest = hashlib.sha256(f"{RECORD_VERSION} {self.order.children}".encode())
-        for name in (*TABLES, "recommended.yaml", "report.html"):
+        for name in (*TABLES, "recommended.yaml", "report.html", "failures.json"):
             path = self.run.folder / name
             digest.update(path.read_bytes() if path.is_file() else b"-")
         return digest.hexdigest()[:32]
@@ -179,45 +211,58 @@ class Recorder:
             "run_key": self.run_key,
             "source_digest": str(manifest.get("source_digest", "")),
             "run_folder": str(self.run.folder.resolve()),
-            "mlflow.runName": f"sweep {self.run_key[:8]}",
+            "mlflow.runName": sweep_name(self.run, self.run_key),
             "mlflow.source.name": words(manifest.get("command")) or "pipeline.sweep",
             "mlflow.source.type": "LOCAL",
-            "mlflow.note.content": parent_note(self.run, self.summary, self.chosen, len(self.points)),
         }
         if git.get("commit"):
             tags["mlflow.source.git.commit"] = str(git["commit"])
         tags["git_dirty"] = str(bool(git.get("dirty"))).lower()
+        if self.summary["lane_excluded_count"].sum():
+            tags["failed"] = "true"
         run = self.client.create_run(experiment_id, tags=tags)
         parent = str(run.info.run_id)
         params = {k: v[:VALUE_MAX] for k, v in parent_params(self.run, self.summary, self.chosen).items()}
-        self.log(parent, params, parent_metrics(self.summary, self.chosen))
+        self.log(parent, params, parent_metrics(self.run, self.summary, self.chosen))
+        self.client.log_inputs(parent, [one.dataset() for one in self.inputs])
         return parent
 
-    def write_children(self, experiment_id: str, parent: str) -> None:
-        """A run a point; the best ranks last, as the UI lists the newest first."""
+    def write_children(self, links: Links) -> dict[int, str]:
+        """A run a point; the best ranks last, as the UI lists the newest first. Gives point -> run."""
         rows = self.summary.filter(pl.col("point").is_in(self.points))
         rows = rows.sort("rank", "point", descending=True, nulls_last=False)
+        written: dict[int, str] = {}
         for done, row in enumerate(rows.iter_rows(named=True)):
             if done % 10 == 0:
                 say({"done": done, "total": rows.height})
-            tags = {
-                "kind": "config",
-                "run_key": self.run_key,
-                "mlflow.parentRunId": parent,
-                "mlflow.runName": child_name(self.run, row),
-                "lane_tables": self.lane_tables(int(row["point"])),
-                **{k: "true" for k in ("pareto", "recommended", "baseline") if row.get(k)},
-            }
-            run = self.client.create_run(experiment_id, tags=tags)
+            run = self.client.create_run(links.experiment, tags=self.child_tags(row, links))
             self.log(run.info.run_id, child_params(self.run, row), child_metrics(self.run, row))
-            self.client.set_terminated(run.info.run_id)
+            inputs = [one.dataset() for one in inputs_of(self.inputs, row)]
+            if inputs:
+                self.client.log_inputs(run.info.run_id, inputs)
+            self.client.set_terminated(run.info.run_id, "FINISHED" if row["replicate_count"] else "FAILED")
+            written[int(row["point"])] = run.info.run_id
+        return written
 
-    def lane_tables(self, point: int) -> str:
-        """The files that hold a point's lanes."""
-        replicates = int(self.run.manifest.get("replicates") or 1)
-        lanes = (point * replicates, (point + 1) * replicates - 1)
-        parts = sorted({lane // LANES_PER_PART for lane in lanes})
-        return ", ".join(str(self.run.folder / "lanes" / f"part-{part:05d}.parquet") for part in parts)
+    def child_tags(self, row: Mapping[str, Any], links: Links) -> dict[str, str]:
+        """Tags of a point's run: its part in the answer, its description, and where its lanes are."""
+        parts = [self.run.folder.resolve() / path for path in self.lane_parts.get(int(row["point"]), ())]
+        marks = {k: bool(row.get(k)) for k in ("pareto", "recommended", "baseline")}
+        marks["failed"] = bool(row["lane_excluded_count"])
+        tags = {
+            "kind": "config",
+            "role": role_of(row),
+            "run_key": self.run_key,
+            "mlflow.parentRunId": links.parent,
+            "mlflow.runName": child_name(self.run, row),
+            "mlflow.note.content": point_note(self.run, row, links, parts),
+            "lane_tables": ", ".join(map(str, parts)),
+            **{name: "true" for name, holds in marks.items() if holds},
+        }
+        # Of a study without constraints nothing is said, as all of its points are.
+        if goals_of(self.run.config).constraints and row.get("feasible") is not None:
+            tags["feasible"] = str(bool(row["feasible"])).lower()
+        return tags
 
     def log(self, run_id: str, params: Mapping[str, str], metrics: Mapping[str, float]) -> None:
         """Write parameters and metrics, in one batch where MLflow's limit allows."""
@@ -250,22 +295,24 @@ class Recorder:
             path = Path(temporary) / "front.csv"
             front_columns(self.run, self.summary).write_csv(path)
             self.client.log_artifact(parent, str(path), "tables")
+        lanes = sorted((folder / "lanes").glob("part-*.parquet"))
+        if sum(path.stat().st_size for path in lanes) <= LANES_MAX_BYTES:
+            for path in lanes:
+                self.client.log_artifact(parent, str(path), "lanes")
 
-    def write_views(self, experiment_id: str) -> None:
+    def write_views(self, links: Links) -> None:
         """The experiment's note and its two shared views, on this run."""
-        params = shown_params(self.run)
-        words = {plain_name(axis) for axis in unlimited_axes(self.run)}
-        tags = view_tags(self.run_key, params, words, [*self.run.metrics, "rank"], "rank")
-        tags["mlflow.note.content"] = experiment_note(self.run, self.run_key)
+        tags = view_tags(self.run_key, view_columns(self.run))
+        tags["mlflow.note.content"] = experiment_note(self.run, self.summary, self.chosen, links)
         for name, value in tags.items():
-            self.client.set_experiment_tag(experiment_id, name, value)
+            self.client.set_experiment_tag(links.experiment, name, value)
 
     def delete(self, experiment_id: str, parent: str) -> None:
         """Delete an earlier recording: its children, then itself."""
         query, token = f"tags.`mlflow.parentRunId` = '{parent}'", None
         while True:
             found = self.client.search_runs(
-                [experiment_id], query, ViewType.ACTIVE_ONLY, max_results=1000, page_token=token
+                [experiment_id], query, ViewType.ACTIVE_ONLY, max_results=PAGE, page_token=token
             )
             for run in found:
                 self.client.delete_run(run.info.run_id)
@@ -273,6 +320,16 @@ class Recorder:
             if not token:
                 break
         self.client.delete_run(parent)
+
+
+def lane_parts(run: RunTables) -> dict[int, list[str]]:
+    """Point -> files that hold its lanes, below the run folder."""
+    frames = [
+        pl.scan_parquet(path).select(pl.col("point").unique(), part=pl.lit(f"lanes/{path.name}"))
+        for path in sorted((run.folder / "lanes").glob("part-*.parquet"))
+    ]
+    table = pl.concat(frames).group_by("point").agg(pl.col("part").sort()).collect()
+    return {int(point): list(parts) for point, parts in table.iter_rows()}
 
 
 if __name__ == "__main__":

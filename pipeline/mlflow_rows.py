@@ -9,16 +9,21 @@ import polars as pl
 
 from pipeline.aggregate import LABELS, RunTables, is_policy_key
 from pipeline.choice_text import short_flags
-from pipeline.mlflow_views import AS_TEXT
+from pipeline.goals import goals_of
+from pipeline.mlflow_views import AS_DECADES, AS_DOUBLINGS, AS_TEXT, Columns
 from pipeline.plain import plain, plain_name
-from pipeline.recommend import Recommendation
+from pipeline.point_names import UNITS, short_value
+from pipeline.recommend import TAIL_METRIC, Recommendation
 from pipeline.rerun import has_value
-from pipeline.schema_front import OBJECTIVES
 
 # MLflow's table shows the first ones without a scroll.
 LABEL_COLUMNS = ("policy", *(name for name in LABELS if name != "policy"))
 VALUE_MAX = 500
-BEST = ("slowdown_p99", *OBJECTIVES)
+# Of the limits, those that are no detail of how one is counted.
+LIMITS = ("rate_per_s", "capacity", "min_interval_ns", "max_migrations")
+# A wider axis is a heap at one end of a chart.
+WIDE = 8.0
+HEADLINE = ("slowdown_p99", "throughput_per_s", "wasted_core_share")
 
 
 def words(command: Any) -> str:
@@ -26,17 +31,31 @@ def words(command: Any) -> str:
     return " ".join(map(str, command)) if isinstance(command, (list, tuple)) else str(command or "")
 
 
-def selected_points(summary: pl.DataFrame, most: int, seed: Any) -> list[int]:
+def objectives_of(run: RunTables) -> dict[str, float]:
+    """Objectives of the study's front that its lanes have -> 1 where less is better, -1 where more is."""
+    goals = goals_of(run.config)
+    signs = zip(goals.objectives, goals.signs, strict=True)
+    return {name: sign for name, sign in signs if name in run.metrics}
+
+
+def selected_points(
+    summary: pl.DataFrame, most: int, seed: Any, objectives: Mapping[str, float] | None = None
+) -> list[int]:
     """Points that get a child run: all, or else the telling ones and a seeded sample, `most` in all.
 
-    In order of importance: recommended, baseline, best in each of BEST, the front from its likeliest
-    point down, then a sample of the rest.
+    In order of importance: recommended, baseline, best in the tail and in each objective, the front from its
+    likeliest point down, then a sample of the rest.
+
+    Parameters
+    ----------
+    objectives : metric -> 1 where less is better, -1 where more is
     """
     if summary.height <= most:
         return [int(p) for p in summary["point"]]
+    signs = {TAIL_METRIC: 1.0, **(objectives or {})}
     best = [
-        int(summary.sort(f"{m}_mean", "point", nulls_last=True)["point"][0])
-        for m in BEST
+        int(summary.sort(pl.col(f"{m}_mean") * sign, "point", nulls_last=True)["point"][0])
+        for m, sign in signs.items()
         if f"{m}_mean" in summary.columns
     ]
     front = summary.filter("pareto").sort(
@@ -52,16 +71,6 @@ def selected_points(summary: pl.DataFrame, most: int, seed: Any) -> list[int]:
     return sorted(list(order)[:most])
 
 
-def child_name(run: RunTables, row: Mapping[str, Any]) -> str:
-    """A short name, as the table cuts long ones: a mark, the deciding values, then the policy."""
-    mark = "★" if row["recommended"] else "◆" if row["baseline"] else "●" if row["pareto"] else "○"
-    values = [
-        plain(row[a]) for a in run.axes
-        if is_policy_key(a) and a != "policy" and row[a] is not None
-    ]  # fmt: skip
-    return " ".join([mark, *values[:2], str(row.get("policy") or f"point {row['point']}")])
-
-
 def shown_params(run: RunTables) -> list[str]:
     """Parameters worth a column: what differs between the points of this sweep."""
     labels = [k for k in LABEL_COLUMNS if k in run.points.columns]
@@ -70,8 +79,26 @@ def shown_params(run: RunTables) -> list[str]:
     return [*varied, *(axes or ["threshold_factor"])]
 
 
+def view_columns(run: RunTables) -> Columns:
+    """What the shared views may show of this run's children."""
+    uneven = {plain_name(axis) for axis in uneven_axes(run)}
+    numeric = [a for a in run.axes if run.points[a].dtype.is_numeric()]
+    numbers = [plain_name(a) for a in numeric if run.points[a].n_unique() > 1]
+    return Columns(
+        params=shown_params(run),
+        texts={name: f"{name}{AS_TEXT}" for name in uneven},
+        scales={name: log_name(name) if name in uneven else name for name in numbers},
+        metrics=[*run.metrics, "rank"],
+        objectives=list(objectives_of(run)),
+    )
+
+
 def child_params(run: RunTables, row: Mapping[str, Any]) -> dict[str, str]:
-    """Settings of a point under plain names: labels, what was swept, threshold_factor, all limits."""
+    """Settings of a point under plain names: labels, what was swept, threshold_factor, the limits.
+
+    A swept axis that charts cannot show as it is has twins: `..._text`, ranked words, for parallel
+    coordinates, and `..._log2` or `..._log10`, for scatter plots and contours.
+    """
     keys = [k for k in run.points.columns if k not in ("point", "baseline")]
     kept = [k for k in keys if is_wanted(run, k)]
     params = {"point": str(row["point"])}
@@ -84,19 +111,44 @@ def child_params(run: RunTables, row: Mapping[str, Any]) -> dict[str, str]:
             params[plain_name(key)] = "unlimited"
         else:
             params[plain_name(key)] = plain(value)[:VALUE_MAX]
-    for key in unlimited_axes(run):
-        params[f"{plain_name(key)}{AS_TEXT}"] = "no limit" if row[key] is None else f"at {row[key]:g}"
+    for key in uneven_axes(run):
+        name, value = plain_name(key), row[key]
+        if value is not None or has_value(key, value):
+            params[f"{name}{AS_TEXT}"] = ranked_text(run, key, value)
+        if value is not None and 0 < value < math.inf:
+            params[log_name(name)] = f"{math.log10(value) if is_decades(name) else math.log2(value):.6g}"
     return params
 
 
-def unlimited_axes(run: RunTables) -> list[str]:
-    """Swept limits that some points do not have.
+def uneven_axes(run: RunTables) -> list[str]:
+    """Swept numbers that have no place on a straight scale: some without a limit, or over a wide range."""
+    found = []
+    for axis in (a for a in run.axes if run.points[a].dtype.is_numeric()):
+        values = run.points[axis].drop_nulls()
+        positive = [float(v) for v in values.filter(values > 0)]
+        is_wide = bool(positive) and max(positive) >= WIDE * min(positive)
+        if values.len() and (run.points[axis].null_count() or is_wide):
+            found.append(axis)
+    return found
 
-    MLflow's parallel coordinates drop a run whose value is no number where others are numbers, so
-    such an axis is shown as words there.
-    """
-    limits = (a for a in run.axes if is_policy_key(a) and run.points[a].dtype.is_numeric())
-    return [a for a in limits if run.points[a].null_count()]
+
+def ranked_text(run: RunTables, axis: str, value: float | None) -> str:
+    """A value with its rank before it, as MLflow orders words by their letters: `3: 4`, `9: ∞`."""
+    values = run.points[axis].unique().sort(nulls_last=True).to_list()
+    width, name = len(str(len(values))), plain_name(axis)
+    unit = next((u for ending, u in UNITS.items() if name.endswith(ending)), "")
+    text = "∞" if value is None else short_value(value, unit)
+    return f"{values.index(value) + 1:0{width}d}: {text}"
+
+
+def is_decades(name: str) -> bool:
+    """Whether powers of ten suit a setting: rates and times; factors go by doublings."""
+    return name.endswith(tuple(UNITS))
+
+
+def log_name(name: str) -> str:
+    """The name of a setting's logarithm."""
+    return f"{name}{AS_DECADES if is_decades(name) else AS_DOUBLINGS}"
 
 
 def is_wanted(run: RunTables, key: str) -> bool:
@@ -105,17 +157,20 @@ def is_wanted(run: RunTables, key: str) -> bool:
         key in run.axes
         or "." not in key
         or key == "policy.threshold_factor"
-        or key.startswith(("policy.limits.", "policy.adaptive.mode", "policy.stealing.victim"))
+        or (key.startswith("policy.limits.") and key.endswith(LIMITS))
+        or (key in ("policy.adaptive.mode", "policy.stealing.victim") and run.points[key].n_unique() > 1)
     )
 
 
 def child_metrics(run: RunTables, row: Mapping[str, Any]) -> dict[str, float]:
-    """Means of all metrics, intervals of the two objectives, and how sure the front is."""
+    """Means of all metrics, intervals of the objectives, and how sure the front is."""
     found = {name: row[f"{name}_mean"] for name in run.metrics}
-    for name in OBJECTIVES:
+    for name in objectives_of(run):
         found[f"{name}_low"], found[f"{name}_high"] = row[f"{name}_low"], row[f"{name}_high"]
-    found |= {k: row[k] for k in ("front_probability", "knee_probability", "rank")}
+    sure = ("front_probability", "knee_probability", "feasible_probability", "rank")
+    found |= {k: row[k] for k in sure if k in row}
     found["replicates"] = row["replicate_count"]
+    found["failed_lanes"] = row["lane_excluded_count"]
     return {k: float(v) for k, v in found.items() if v is not None and math.isfinite(v)}
 
 
@@ -148,9 +203,18 @@ def parent_params(run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recomm
     return params
 
 
-def parent_metrics(summary: pl.DataFrame, chosen: Sequence[Recommendation]) -> dict[str, float]:
-    """Metrics of the recommended and baseline points, of the first study cell under plain names."""
-    found: dict[str, float] = {"front_size": float(summary["pareto"].sum())}
+def parent_metrics(
+    run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recommendation]
+) -> dict[str, float]:
+    """Metrics of the recommended and baseline points, of the first study cell under plain names.
+
+    `..._diff` is the paired difference of the recommended point from the baseline, with its interval.
+    """
+    found: dict[str, float | None] = {
+        "front_size": float(summary["pareto"].sum()),
+        "failed_lanes": float(summary["lane_excluded_count"].sum()),
+    }
+    metrics = [m for m in dict.fromkeys((*objectives_of(run), *HEADLINE)) if m in run.metrics]
     for index, one in enumerate(chosen):
         rows = {"recommended": one.point, "baseline": one.baseline}
         for kind, point in rows.items():
@@ -158,23 +222,25 @@ def parent_metrics(summary: pl.DataFrame, chosen: Sequence[Recommendation]) -> d
                 continue
             row = summary.row(by_predicate=pl.col("point") == point, named=True)
             name = kind if index == 0 else f"{kind}.{one.slug}"
-            for metric in (*OBJECTIVES, "slowdown_p99", "throughput_per_s", "wasted_core_share"):
-                value = row.get(f"{metric}_mean")
-                if value is not None and math.isfinite(value):
-                    found[f"{name}.{metric}"] = float(value)
-    return found
+            found |= {f"{name}.{metric}": row[f"{metric}_mean"] for metric in metrics}
+            if kind == "recommended" and one.baseline not in (None, point):
+                ends = [f"{metric}_diff{end}" for metric in metrics for end in ("", "_low", "_high")]
+                found |= {f"{name}.{column}": row.get(column) for column in ends}
+    return {k: v for k, v in found.items() if v is not None and math.isfinite(v)}
 
 
 def front_columns(run: RunTables, summary: pl.DataFrame) -> pl.DataFrame:
     """The fronts, with the columns that people read, for a CSV."""
-    metrics = [m for m in (*OBJECTIVES, "slowdown_p99", "throughput_per_s") if m in run.metrics]
+    objectives = list(objectives_of(run))
+    metrics = dict.fromkeys(m for m in (*objectives, *HEADLINE) if m in run.metrics)
     keys = dict.fromkeys([*run.cell_keys, "policy", *run.axes])
+    marks = ("front_probability", "feasible", "feasible_probability", "recommended", "baseline", "point")
     return (
         summary.filter("pareto")
-        .sort(*run.cell_keys, f"{OBJECTIVES[1]}_mean", "point")
+        .sort(*run.cell_keys, *[f"{m}_mean" for m in reversed(objectives)], "point")
         .select(
             *[k for k in keys if k in summary.columns],
             *[pl.col(f"{m}_mean").alias(m) for m in metrics],
-            "front_probability", "recommended", "baseline", "point",
+            *[k for k in marks if k in summary.columns],
         )
-    )  # fmt: skip
+    )

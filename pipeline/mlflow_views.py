@@ -1,4 +1,4 @@
-"""What a person finds in the MLflow UI: shared views, notes and addresses of a study.
+"""What a person finds in the MLflow UI: shared views and addresses of a study.
 
 MLflow opens on a list without columns. A *shared view* is an experiment tag that presets columns,
 filter, order and charts; the address `...?viewStateShareKey=<name>` opens it. The tags are not
@@ -6,81 +6,93 @@ documented by MLflow, so `tests/pipeline/test_mlflow_ui.py` looks at the rendere
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
-
-import polars as pl
-
-from pipeline.aggregate import LABELS, RunTables
-from pipeline.recommend import EXPECTED, RULES, Recommendation, expectation, setting_text
 
 UI_ADDRESS = "http://127.0.0.1:5000"
 VIEW_TAG = "mlflow.sharedViewState."
 RANKING = "ranking"
 TRADEOFF = "tradeoff"
 RUNS_MAX = 500
-# Ends the name of a parameter that says in words what another one says as a number.
-AS_TEXT = "_text"
-# MLflow puts metrics before parameters and shows about seven columns, so few metrics are preset.
-COLUMNS = ("load_imbalance", "migration_overhead_share", "rank", "slowdown_p99")
+# End the names of parameters that say in ranked words, or by its logarithm, what another says as a number.
+AS_TEXT, AS_DOUBLINGS, AS_DECADES = "_text", "_log2", "_log10"
+RANK, TAIL = "rank", "slowdown_p99"
+MARKS = ("role", "recommended", "pareto", "baseline", "failed", "feasible")
+PARALLEL_AXES = 6
 
 
-def view_tags(
-    run_key: str, params: Sequence[str], words: Collection[str], metrics: Sequence[str], best: str
-) -> dict[str, str]:
-    """Experiment tags of the two shared views.
+@dataclass(frozen=True)
+class Columns:
+    """What the children of a run have, as far as its views show it.
 
-    Parameters
-    ----------
-    run_key : the run shown; earlier runs of the study stay a filter away
-    params  : plain names of what the sweep varied, the policy first
-    words   : those of `params` that are not numbers for all points, and have a twin in words
-    metrics : metrics that the children have
-    best    : metric by which the table is ordered, least first
+    params     : plain names of what the sweep varied, the policy first
+    texts      : name -> its twin in ranked words, for those that have one
+    scales     : name -> the parameter that holds its number or, of an uneven one, its logarithm; in the order
+                 of `params`
+    metrics    : metrics that the children have
+    objectives : those of the front
     """
-    table = table_state(run_key, params, metrics, best)
+
+    params: Sequence[str]
+    texts: Mapping[str, str]
+    scales: Mapping[str, str]
+    metrics: Sequence[str]
+    objectives: Sequence[str]
+
+    @property
+    def shown_metrics(self) -> list[str]:
+        """Objectives, and the tail, if they are there."""
+        return [m for m in dict.fromkeys((*self.objectives, TAIL)) if m in self.metrics]
+
+
+def view_tags(run_key: str, columns: Columns) -> dict[str, str]:
+    """Experiment tags of the two shared views, on the run of that key; earlier runs stay a filter away."""
+    table = table_state(run_key, columns)
     return {
         VIEW_TAG + RANKING: json.dumps(table),
-        VIEW_TAG + TRADEOFF: json.dumps({**table, **chart_state(params, words, metrics)}),
+        VIEW_TAG + TRADEOFF: json.dumps({**table, **chart_state(columns)}),
     }
 
 
-def table_state(run_key: str, params: Sequence[str], metrics: Sequence[str], best: str) -> dict[str, Any]:
-    """The runs table: one row a point, its settings, then its metrics, the least `best` on top."""
-    columns = [f"params.`{p}`" for p in params]
-    columns += [f"metrics.`{m}`" for m in COLUMNS if m in metrics]
-    columns += ["tags.`recommended`", "tags.`pareto`", "tags.`baseline`"]
+def table_state(run_key: str, columns: Columns) -> dict[str, Any]:
+    """The runs table: one row a point, its rank and metrics, then its settings; the best on top."""
+    shown = [f"metrics.`{m}`" for m in (RANK, *columns.shown_metrics) if m in columns.metrics]
+    shown += [f"params.`{p}`" for p in columns.params]
+    shown += [f"tags.`{mark}`" for mark in MARKS]
     return {
         "searchFilter": f"tags.kind = 'config' and tags.run_key = '{run_key}'",
-        "orderByKey": f"metrics.`{best}`",
+        "orderByKey": f"metrics.`{RANK}`",
         "orderByAsc": True,
-        "selectedColumns": columns,
+        "selectedColumns": shown,
         "runsExpanded": {},
         "runsPinned": [],
         "runsHidden": [],
         "runsVisibilityMap": {},
         "runsHiddenMode": "SHOW_ALL",
-        "columnOrder": [],
+        "columnOrder": shown,
+        "columnWidths": {},
         "groupBy": None,
         "groupsExpanded": {},
     }
 
 
-def chart_state(params: Sequence[str], words: Collection[str], metrics: Sequence[str]) -> dict[str, Any]:
-    """The charts page: the trade-off, its parallel coordinates, and metrics against parameters."""
-    have = [m for m in COLUMNS if m in metrics and m != "rank"]
-    numbers = [p for p in params if p not in LABELS]
-    charts = [scatter("front", "migration_overhead_share", "load_imbalance")]
-    if "slowdown_p99" in metrics:
-        charts.append(scatter("tail", "migration_overhead_share", "slowdown_p99"))
-    texts = [f"{p}{AS_TEXT}" if p in words else p for p in params]
+def chart_state(columns: Columns) -> dict[str, Any]:
+    """The charts page: the trade-off, parallel coordinates, and metrics over the first settings."""
+    have = columns.shown_metrics
+    charts = []
+    if len(columns.objectives) > 1:
+        y, x = columns.objectives[:2]
+        charts = [scatter("front", x, y)]
+        charts += [scatter(f"tail{at}", x, metric) for at, metric in enumerate(have) if metric not in (x, y)]
+    texts = [columns.texts.get(p, p) for p in columns.params][:PARALLEL_AXES]
     charts.append(parallel("parallel", texts, have[:2]))
-    charts += [
-        scatter(f"{name}{i}", name, metric, x_type="PARAM")
-        for i, metric in enumerate(have[:2])
-        for name in numbers[:1]
-    ]
+    scales = list(columns.scales.values())
+    for at, metric in enumerate(have[:2]):
+        charts += [scatter(f"by{at}", scales[0], metric, x_type="PARAM")] if scales else []
+    for at, metric in enumerate(have):
+        charts += [contour(f"map{at}", (*scales[:2], metric))] if len(scales) > 1 else []
     return {
         "isAccordionReordered": True,
         "compareRunsMode": "CHART",
@@ -92,10 +104,18 @@ def chart_state(params: Sequence[str], words: Collection[str], metrics: Sequence
         "globalLineChartConfig": {},
         "chartsSearchFilter": "",
         "compareRunSections": [
-            {"uuid": "tradeoff", "name": "Trade-off", "display": True, "isReordered": False,
-             "deleted": False, "isGenerated": False},
+            section("tradeoff", "Trade-off", True),
+            section("all", "Model metrics", False),
         ],
         "compareRunCharts": charts,
+    }
+
+
+def section(uuid: str, name: str, is_open: bool) -> dict[str, Any]:
+    """A part of the charts page; a closed one spares the browser a hundred charts."""
+    return {
+        "uuid": uuid, "name": name, "display": is_open, "isReordered": False, "deleted": False,
+        "isGenerated": not is_open,
     }  # fmt: skip
 
 
@@ -115,6 +135,16 @@ def scatter(uuid: str, x: str, y: str, x_type: str = "METRIC") -> dict[str, Any]
     }
 
 
+def contour(uuid: str, axes: Sequence[str]) -> dict[str, Any]:
+    """A contour plot of a metric, the third of the axes, over two parameters."""
+    x, y, z = axes
+    return chart_common(uuid, "CONTOUR") | {
+        "xaxis": {"key": x, "type": "PARAM"},
+        "yaxis": {"key": y, "type": "PARAM"},
+        "zaxis": {"key": z, "type": "METRIC"},
+    }
+
+
 def parallel(uuid: str, params: list[str], metrics: list[str]) -> dict[str, Any]:
     """Parallel coordinates from settings to metrics."""
     return chart_common(uuid, "PARALLEL") | {
@@ -122,57 +152,31 @@ def parallel(uuid: str, params: list[str], metrics: list[str]) -> dict[str, Any]
     }  # fmt: skip
 
 
+def compare_address(experiment_id: str, run_ids: Sequence[str]) -> str:
+    """The page that puts runs side by side, as an address within the UI."""
+    runs, experiments = (quote(json.dumps(list(ids))) for ids in (run_ids, [experiment_id]))
+    return f"#/compare-runs?runs={runs}&experiments={experiments}"
+
+
+def run_address(experiment_id: str, run_id: str, artifact: str = "") -> str:
+    """The page of a run, or of one of its artifacts, as an address within the UI."""
+    tail = f"/artifacts/{quote(artifact)}" if artifact else ""
+    # Else MLflow opens in its mode for language models, which has no column of metrics.
+    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}{tail}?workflowType=machine_learning"
+
+
+def view_address(experiment_id: str, view: str) -> str:
+    """The page of a shared view, as an address within the UI."""
+    charts = "&compareRunsMode=CHART" if view == TRADEOFF else ""
+    where = f"#/experiments/{quote(experiment_id)}/runs?workflowType=machine_learning"
+    return f"{where}&viewStateShareKey={view}{charts}"
+
+
 def addresses(base: str, experiment_id: str, parent_run_id: str) -> dict[str, str]:
     """Addresses of the two views and of the parent run, for a UI at `base`."""
-    runs = f"{base}/#/experiments/{quote(experiment_id)}/runs"
-    # Else MLflow opens in its mode for language models, which has no column of metrics.
-    mode = "workflowType=machine_learning"
-    view = f"{runs}?{mode}&viewStateShareKey="
     return {
-        "ranking": f"{view}{RANKING}",
-        "trade-off": f"{view}{TRADEOFF}&compareRunsMode=CHART",
-        "sweep": f"{runs}/{quote(parent_run_id)}?{mode}",
-        "report": f"{runs}/{quote(parent_run_id)}/artifacts/report.html?{mode}",
+        "ranking": f"{base}/{view_address(experiment_id, RANKING)}",
+        "trade-off": f"{base}/{view_address(experiment_id, TRADEOFF)}",
+        "sweep": f"{base}/{run_address(experiment_id, parent_run_id)}",
+        "report": f"{base}/{run_address(experiment_id, parent_run_id, 'report.html')}",
     }
-
-
-def experiment_note(run: RunTables, run_key: str) -> str:
-    """The note on top of a study's page: how to find the answer."""
-    study = run.manifest.get("study", "this study")
-    return (
-        f"**Study {study}**: which migration settings give the best trade-off between load balance and "
-        f"migration cost?\n\nEach child run is one setting (means over replicates), named by its values; "
-        f"★ is recommended, ● on the Pareto front, ○ off it, ◆ the baseline. `rank` 1 is recommended. "
-        f"Filters for the latest sweep, `{run_key}`:\n\n"
-        f"- recommended: `tags.recommended = 'true' and tags.run_key = '{run_key}'`\n"
-        f"- Pareto front: `tags.pareto = 'true' and tags.run_key = '{run_key}'`\n"
-        f"- baseline: `tags.baseline = 'true' and tags.run_key = '{run_key}'`\n\n"
-        "The sweep's own run holds the report, the figures and `recommended.yaml`."
-    )
-
-
-def parent_note(
-    run: RunTables, summary: pl.DataFrame, chosen: Sequence[Recommendation], recorded: int
-) -> str:
-    """The description of a sweep's run: the answer of each study cell, and how many points are recorded."""
-    parts = []
-    for found in chosen:
-        row = summary.row(by_predicate=pl.col("point") == found.point, named=True)
-        lines = [f"### {found.title}", f"**Recommended: {setting_text(run, row)}**"]
-        lines += [f"Why: {RULES[found.rule]}."]
-        if found.doubts:
-            lines.append(f"*Note: {found.doubts}.*")
-        known = [name for name in EXPECTED if f"{name}_mean" in row]
-        lines.append("\n".join(f"- {expectation(row, name)}" for name in known))
-        lines.append(f"```\n{found.command}\n```")
-        parts.append("\n\n".join(lines))
-    if not parts:
-        parts.append("No lane completed: nothing can be recommended.")
-    if recorded < summary.height:
-        parts.append(
-            f"{recorded} of {summary.height} points have a run here: the recommended one, the baseline, the "
-            "best, the front as far as there is room, and a sample. All of them:\n\n"
-            f"```\npython -m pipeline.report run={run.folder} record=true "
-            f"tracking.children={summary.height}\n```"
-        )
-    return "\n\n".join(parts)

@@ -1,11 +1,14 @@
 """What a person sees while lanes are computed: a live bar, or plain lines; on stderr only."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -32,6 +35,7 @@ class StudyProgress:
         self.console = console or Console(stderr=True)
         self.lanes = self.events = self.failed = 0
         self._total = self._found = 0
+        self._about = ""
         self._period_s = period_s
         self._started = self._printed = time.monotonic()
         self._bar: Progress | None = None
@@ -85,14 +89,22 @@ class StudyProgress:
         """Print a line; a live bar stays below it."""
         self.console.print(escape(text), style=style, highlight=False, soft_wrap=True)
 
-    def start(self, total: int, found: int) -> None:
-        """Begin with `found` of `total` lanes stored by earlier sessions."""
-        self._total, self._found = total, found
+    def start(self, total: int, found: int, about: str = "") -> None:
+        """Begin, or go on with a further round, when `found` of `total` lanes are stored.
+
+        about : the round in a few words
+        """
+        is_first = not self._total
+        self._total, self._found, self._about = total, found - self.lanes, about
+        if not is_first:
+            if self._bar is not None:
+                self._bar.update(self._task, total=total, completed=found, description=about or "lanes")
+            return
         self._started = self._printed = time.monotonic()
         if self.console.is_terminal and not self.console.quiet:
             self._bar = Progress(
                 SpinnerColumn(),
-                TextColumn("lanes"),
+                TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[speed]}"),
@@ -102,7 +114,7 @@ class StudyProgress:
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task("lanes", total=total, completed=found, speed="")
+            self._task = self._bar.add_task(about or "lanes", total=total, completed=found, speed="")
 
     def advance(self, lanes: int, failed: int, events: int) -> None:
         """Book lanes that ended, those that failed among them, and their events."""
@@ -125,6 +137,8 @@ class StudyProgress:
         """The state in one line."""
         done = self._found + self.lanes
         text = f"{done}/{self._total} lanes, {self.speed()}"
+        if self._about:
+            text = f"{self._about}: {text}"
         if self.failed:
             text += f", {self.failed} failed"
         if self.lanes and done < self._total:
@@ -149,6 +163,15 @@ class StudyProgress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def process_age_s() -> float:
+    """Seconds since this process was started, by a clock that nobody sets where the system has one."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        # The 22nd field of all, in ticks since the machine started; the second may have spaces in it.
+        started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / os.sysconf("SC_CLK_TCK")
+    return time.time() - float(psutil.Process().create_time())
 
 
 def duration(seconds: float) -> str:

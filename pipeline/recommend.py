@@ -14,18 +14,18 @@ import yaml
 import sim
 from pipeline.aggregate import RunFolderError, RunTables, is_policy_key
 from pipeline.build import build_topology
+from pipeline.cell import TAIL_METRIC as TAIL_METRIC  # noqa: PLC0414 - charts ask for it here
+from pipeline.cell import Cell, lane_values, study_cells
 from pipeline.choice import Choice, choose
 from pipeline.choice_text import choice_sentence, flags_text
 from pipeline.erl_flags import FIELDS, PREFIX, erts_of, flag_line
 from pipeline.errors import UserError
-from pipeline.front import FrontCertainty, Knee, bootstrap_front, find_knee, pareto_mask, rank_rows
+from pipeline.knee import Knee, rank_rows
 from pipeline.plain import plain, plain_name
-from pipeline.rerun import has_value, overrides_of, policy_field, rerun_of
+from pipeline.rerun import command_line, has_value, overrides_of, policy_field, rerun_of
 from pipeline.schema_errors import load_section
 from pipeline.schema_front import OBJECTIVES
-from pipeline.worker import COMPLETED
 
-TAIL_METRIC = "slowdown_p99"
 # Settled is a choice that is the knee in as large a share of the resamples as the two-sided 95 % interval of
 # its distance from a single rival must leave on its side of zero; rivals are named from the share left over.
 SETTLED_SHARE = 0.975
@@ -33,15 +33,22 @@ RIVAL_SHARE = 0.025
 EXPECTED = (*OBJECTIVES, "wasted_core_share", "slowdown_p99", "throughput_per_s")
 RULES = {
     "chord": "the knee: the front's point furthest below the line between its two ends (Das 1999)",
+    "plane": "the knee: the front's point furthest below the plane through its three ends (Das 1999)",
     "ideal": "the front has no knee (it nowhere sags below the line between its ends); "
     "taken is the point nearest to its ideal corner",
     "tie": "the front has two points only, so no knee; taken is the one with the lower p99 slowdown",
-    "only": "the front is a single point: it is best in both objectives",
+    "only": "the front is a single point: it is best in every objective",
+    "weights": "the front's point with the least weighted sum of the objectives, each scaled to run from 0 "
+    "to 1 over the front",
+    "breach": "no setting meets the constraints; taken is the one that misses them least, misses counted as "
+    "shares of the bounds (Deb 2000)",
     "better": "best in the study's objective on one half of the replicates, and better than the baseline "
     "on the other half",
     "noise": "the baseline, as it is a tie: what looked best on one half of the replicates is not told from "
     "it on the other half",
     "default": "the baseline: nothing looked better in the study's objective",
+    "allowed": "best in the study's objective among the settings that meet the constraints, which the "
+    "baseline does not",
     "few": "the baseline: choosing by the study's objective takes 4 replicates or more with a value in each",
 }
 
@@ -57,8 +64,8 @@ class Recommendation:
     rule         : key of RULES, how the point was chosen
     front        : points on the front, from least overhead to most
     twins        : other points with exactly the same means in every metric
-    knee_share   : share of bootstrap resamples in which the point is the knee; None if 1 replicate
-    rivals       : (point, share) of others that are the knee in at least RIVAL_SHARE of resamples
+    knee_share   : share of bootstrap resamples in which the rule takes the point; None if 1 replicate
+    rivals       : (point, share) of others that it takes in at least RIVAL_SHARE of the resamples
     edges        : axes whose recommended value is the least or the greatest that was swept
     overrides    : Hydra overrides that select the setting
     rerun        : words of the command that runs it once
@@ -66,6 +73,12 @@ class Recommendation:
     choice       : where a study's objective decided, what it found; None where the knee did
     sentence     : that in words, or ""
     flags        : those of `erl` where the point has the BEAM's own scheduler, else None
+    constraints  : what a recommended setting must meet, as people write it
+    feasible     : whether the point meets all of it
+    feasible_probability : share of bootstrap resamples in which it does; None if 1 replicate
+    feasible_count       : number of the cell's points that do
+    ties         : other points that noise does not tell from this one, under the rule
+    hypervolume  : of the front (pipeline/hypervolume.py); None if there is none
     """
 
     cell: dict[str, Any]
@@ -84,6 +97,12 @@ class Recommendation:
     choice: Choice | None = None
     sentence: str = ""
     flags: sim.Erts | None = None
+    constraints: tuple[str, ...] = ()
+    feasible: bool = True
+    feasible_probability: float | None = None
+    feasible_count: int = 0
+    ties: tuple[int, ...] = ()
+    hypervolume: dict[str, Any] | None = None
 
     @property
     def title(self) -> str:
@@ -99,20 +118,43 @@ class Recommendation:
     @property
     def command(self) -> str:
         """The command line that runs the recommended setting once."""
-        return " ".join(("python -m pipeline.simulate", *self.rerun))
+        return command_line(("python", "-m", "pipeline.simulate", *self.rerun))
+
+    @property
+    def constraint_text(self) -> str:
+        """The constraints, and how the point stands to them; "" without any."""
+        if not self.constraints:
+            return ""
+        share = self.feasible_probability
+        sure = "" if share is None else f" in {share:.0%} of the bootstrap resamples"
+        verb = "meets" if self.feasible else "does not meet"
+        sure = sure if self.feasible or share is None else f" (it does{sure})"
+        return (
+            f"{verb} {' and '.join(self.constraints)}{sure}; "
+            f"{self.feasible_count} of {len(self.points)} settings do"
+        )
+
+    @property
+    def chosen_word(self) -> str:
+        """What a point is that the rule takes."""
+        return "taken" if self.rule in ("weights", "breach", "only") else "the knee"
 
     @property
     def doubts(self) -> str:
         """What noise and the sweep's range leave open, or ""."""
         found = []
+        if not self.feasible:
+            found.append(f"NO SETTING MEETS THE CONSTRAINTS ({' and '.join(self.constraints)})")
+        elif self.feasible_probability is not None and self.feasible_probability < SETTLED_SHARE:
+            found.append(f"within noise it may miss a constraint: it {self.constraint_text}")
         # A choice by the objective says itself how sure it is.
         if self.choice is None and self.knee_share is None:
             found.append("one replicate only: no interval, and no telling how sure this is")
         elif self.choice is None and self.knee_share is not None and self.knee_share < SETTLED_SHARE:
             named = ", ".join(f"point {p} ({share:.0%})" for p, share in self.rivals[:3])
             found.append(
-                f"not settled within noise: a tie, the knee in {self.knee_share:.0%} of the bootstrap "
-                f"resamples, against {named or 'many others'}; more replicates would tell"
+                f"not settled within noise: a tie, {self.chosen_word} in {self.knee_share:.0%} of the "
+                f"bootstrap resamples, against {named or 'many others'}; more replicates would tell"
             )
         if self.edges:
             found.append(f"at the edge of the sweep: {', '.join(self.edges)}; a wider range may do better")
@@ -136,39 +178,44 @@ def setting_text(run: RunTables, row: Mapping[str, Any], *, unlimited: bool = Tr
 
 
 def mark_front(run: RunTables, summary: pl.DataFrame) -> tuple[pl.DataFrame, list[Recommendation]]:
-    """Add the front's columns to a summary, and choose a setting for each study cell.
+    """Add the front's columns to a summary, and choose a setting for each study cell (`mark_cells`)."""
+    return mark_cells(run, summary, study_cells(run, summary))
+
+
+def mark_cells(
+    run: RunTables, summary: pl.DataFrame, cells: Sequence[Cell]
+) -> tuple[pl.DataFrame, list[Recommendation]]:
+    """Add the front's columns to a summary, and choose a setting for each of its cells.
 
     Columns added: `pareto`, `pareto_tail` (front with the p99 slowdown as third objective),
-    `front_probability`, `knee_probability` (null with one replicate), `recommended`, `rank` (1 =
-    recommended, then the front by its distance below the chord, then the rest; null = no result).
-    A cell without one completed lane gets no recommendation.
+    `front_probability`, `knee_probability` (of being chosen by the rule; both null with one replicate),
+    `recommended`, `rank` (1 = recommended, then the front by its distance below the chord, then the rest;
+    null = no result), `feasible` (null = no result) and `feasible_probability`. With constraints, fronts are
+    those of the feasible points. A cell without one completed lane gets no recommendation.
     """
     marks: list[pl.DataFrame] = []
     found: list[Recommendation] = []
-    for cell, rows in cells_of(run, summary):
-        points = rows["point"].to_numpy()
-        values, tail = objective_means(rows)
-        mask = pareto_mask(values)
-        metrics = [*OBJECTIVES, *([TAIL_METRIC] if TAIL_METRIC in run.metrics else OBJECTIVES[1:])]
-        certainty = bootstrap_front(lane_values(run, points, metrics), study_seed(run))
-        knee = find_knee(values, mask, tail)
-        choice = choose_by_objective(run, rows) if knee.row >= 0 else None
+    for cell in cells:
+        knee = cell.knee
+        choice = choose_by_objective(run, cell.rows, cell.feasible) if knee.row >= 0 else None
         if choice is not None:
             knee = Knee(choice.row, choice.verdict)
-        marks.append(mark_rows(rows, values, mask, certainty, knee))
+        marks.append(mark_rows(cell, knee))
         if knee.row >= 0:
-            one = recommend_cell(run, rows, cell, values, mask, certainty, knee)
-            found.append(with_choice(run, rows, one, choice))
+            found.append(with_choice(run, cell.rows, recommend_cell(run, cell, knee), choice))
     marked = summary.join(pl.concat(marks), on="point", how="left", maintain_order="left")
     return marked, found
 
 
-def choose_by_objective(run: RunTables, rows: pl.DataFrame) -> Choice | None:
-    """What the study's objective chooses in a cell; None without one, or without a baseline."""
+def choose_by_objective(run: RunTables, rows: pl.DataFrame, feasible: Any = None) -> Choice | None:
+    """What the study's objective chooses in a cell.
+
+    None without an objective or a baseline, or if no point is feasible: then the front's rule says.
+    """
     objective = run.config.get("objective")
     points = rows["point"].to_numpy()
     places = np.flatnonzero(points == rows["baseline_point"].fill_null(-1).to_numpy())
-    if not objective or not len(places):
+    if not objective or not len(places) or (feasible is not None and not feasible.any()):
         return None
     names = [name for name in (objective["metric"], objective["keep"]) if name]
     absent = [name for name in names if name not in run.metrics]
@@ -183,7 +230,7 @@ def choose_by_objective(run: RunTables, rows: pl.DataFrame) -> Choice | None:
         np.int64,
     )
     kept = values[:, :, 1] if len(names) > 1 else None
-    return choose(values[:, :, 0], kept, base, changes, float(objective["tolerance"]))
+    return choose(values[:, :, 0], kept, base, changes, float(objective["tolerance"]), feasible)
 
 
 def with_choice(
@@ -195,6 +242,8 @@ def with_choice(
         row = rows.row(choice.best, named=True)
         best = flags_of_row(run, row) or setting_text(run, row)
         sentence = choice_sentence(choice, run.config["objective"], best)
+        points = rows["point"].to_list()
+        found = dataclasses.replace(found, ties=tuple(points[place] for place in choice.ties))
     return dataclasses.replace(
         found, choice=choice, sentence=sentence, flags=erts_of(found.policy, fixed_binding(run))
     )
@@ -229,108 +278,69 @@ def flags_of_row(run: RunTables, row: Mapping[str, Any]) -> str:
     return "" if flags is None else flag_line(flags) or "erl without flags"
 
 
-def cells_of(run: RunTables, summary: pl.DataFrame) -> list[tuple[dict[str, Any], pl.DataFrame]]:
-    """The study's cells in the order of their first point, each with its summary rows."""
-    if not run.cell_keys:
-        return [({}, summary)]
-    parts = summary.partition_by(run.cell_keys, maintain_order=True)
-    return [(part.select(run.cell_keys).row(0, named=True), part) for part in parts]
-
-
-def objective_means(rows: pl.DataFrame) -> tuple[Any, Any]:
-    """Means of the two objectives (point, 2), and of the tail metric (point,)."""
-    columns = [f"{name}_mean" for name in OBJECTIVES]
-    absent = [c for c in columns if c not in rows.columns]
-    if absent:
-        raise RunFolderError(f"{', '.join(absent)}: the lanes have no such metric, so no trade-off")
-    values = rows.select(pl.col(columns).fill_null(np.nan)).to_numpy()
-    name = f"{TAIL_METRIC}_mean"
-    known = name in rows.columns
-    tail = rows[name].fill_null(np.nan).to_numpy() if known else values[:, 1]
-    return values, tail
-
-
-def lane_values(run: RunTables, points: Any, names: Sequence[str] = OBJECTIVES) -> Any:
-    """Metrics of each lane of some points: (replicate, point, metric), NaN = not counted."""
-    lanes = (
-        run.lanes.filter(pl.col("status") == COMPLETED, pl.col("point").is_in(points.tolist()))
-        .select("point", "replicate", *[pl.col(c).cast(pl.Float64) for c in names])
-        .collect()
-    )
-    place = {point: index for index, point in enumerate(points.tolist())}
-    replicates = lanes["replicate"].unique().sort().to_list()
-    row = {replicate: index for index, replicate in enumerate(replicates)}
-    values = np.full((len(replicates), len(points), len(names)), np.nan)
-    columns = lanes.select(pl.col(names).fill_null(np.nan)).to_numpy()
-    at = [row[r] for r in lanes["replicate"]], [place[p] for p in lanes["point"]]
-    values[at] = columns
-    return values
-
-
-def study_seed(run: RunTables) -> int:
-    """The study's seed, which also seeds the bootstrap."""
-    return abs(int(run.manifest.get("seed") or 0))
-
-
-def mark_rows(
-    rows: pl.DataFrame, values: Any, mask: Any, certainty: FrontCertainty | None, knee: Knee
-) -> pl.DataFrame:
+def mark_rows(cell: Cell, knee: Knee) -> pl.DataFrame:
     """The front's columns for the rows of one cell."""
-    names = [f"{name}_mean" for name in (*OBJECTIVES, TAIL_METRIC)]
-    tail = mask
-    if names[-1] in rows.columns:
-        tail = pareto_mask(rows.select(pl.col(names).fill_null(np.nan)).to_numpy())
-    empty: list[float | None] = [None] * rows.height
+    height, certainty = cell.rows.height, cell.certainty
+    empty: list[float | None] = [None] * height
+    on_front, is_knee, feasible = (
+        (empty, empty, empty)
+        if certainty is None
+        else (certainty.on_front, certainty.is_knee, certainty.feasible)
+    )
+    known = ~np.isnan(cell.values).any(axis=1)
+    constrained = bool(cell.rule.bounds.constraints)
     return pl.DataFrame(
         {
-            "point": rows["point"],
-            "pareto": mask,
-            "pareto_tail": tail,
-            "front_probability": pl.Series(
-                empty if certainty is None else certainty.on_front, dtype=pl.Float64
-            ),
-            "knee_probability": pl.Series(
-                empty if certainty is None else certainty.is_knee, dtype=pl.Float64
-            ),
-            "recommended": np.arange(rows.height) == knee.row,
-            "rank": rank_rows(values, mask, knee),
+            "point": cell.rows["point"],
+            "pareto": cell.mask,
+            "pareto_tail": cell.tail_mask,
+            "front_probability": pl.Series(on_front, dtype=pl.Float64),
+            "knee_probability": pl.Series(is_knee, dtype=pl.Float64),
+            "recommended": np.arange(height) == knee.row,
+            "rank": rank_rows(cell.values, cell.mask, knee, cell.feasible if constrained else None),
+            "feasible": cell.feasible,
+            "feasible_probability": pl.Series(feasible, dtype=pl.Float64),
+            "known": known,
         }
-    ).with_columns(pl.col("rank").replace(0, None))
+    ).select(
+        pl.exclude("rank", "feasible", "feasible_probability", "known"),
+        pl.col("rank").replace(0, None),
+        *[pl.when("known").then(pl.col(name)).alias(name) for name in ("feasible", "feasible_probability")],
+    )
 
 
-def recommend_cell(
-    run: RunTables,
-    rows: pl.DataFrame,
-    cell: dict[str, Any],
-    values: Any,
-    mask: Any,
-    certainty: FrontCertainty | None,
-    knee: Knee,
-) -> Recommendation:
-    """Put together the recommendation of a cell whose knee is known."""
-    points = [int(p) for p in rows["point"]]
-    order = np.lexsort((values[:, 0], values[:, 1]))
+def recommend_cell(run: RunTables, cell: Cell, knee: Knee) -> Recommendation:
+    """Put together the recommendation of a cell whose choice is known."""
+    points, values, certainty = [int(p) for p in cell.points], cell.values, cell.certainty
+    order = np.lexsort(values.T)
     same = (values == values[knee.row]).all(axis=1)
     rivals: list[tuple[int, float]] = []
-    share = None
+    share = sure = None
     if certainty is not None:
         share = float(certainty.is_knee[knee.row])
+        sure = float(certainty.feasible[knee.row])
         rivals = distinct_rivals(points, values, certainty.is_knee, same)
-    chosen = rows.row(knee.row, named=True)
+    chosen = cell.rows.row(knee.row, named=True)
+    known = ~np.isnan(values).any(axis=1)
     return Recommendation(
-        cell=cell,
+        cell=cell.key,
         points=tuple(points),
         point=points[knee.row],
         baseline=chosen.get("baseline_point"),
         rule=knee.rule,
-        front=tuple(points[i] for i in order if mask[i]),
-        twins=twins_of(run, rows, chosen),
+        front=tuple(points[i] for i in order if cell.mask[i]),
+        twins=twins_of(run, cell.rows, chosen),
         knee_share=share,
         rivals=tuple(rivals),
-        edges=tuple(edges_of(run, rows, chosen)),
+        edges=tuple(edges_of(run, cell.rows, chosen)),
         overrides=tuple(overrides_of(run, chosen)),
         rerun=tuple(rerun_of(run, chosen)),
         policy=policy_of(run, chosen),
+        constraints=tuple(one.text for one in cell.rule.bounds.constraints),
+        feasible=bool(cell.feasible[knee.row]),
+        feasible_probability=sure,
+        feasible_count=int((cell.feasible & known).sum()),
+        ties=tuple(point for point, _ in rivals),
     )
 
 
@@ -411,8 +421,12 @@ def policy_file(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) -
     study, key = run.manifest.get("study", "study"), run.manifest.get("run_key", run.folder.name)
     lines = [
         f"Recommended by Coreshift for {chosen.title}: study {study}, run {key}, point {chosen.point}.",
-        f"Why: {RULES[chosen.rule]}.",
+        f"Why: {RULES[chosen.rule]}{weights_text(run, chosen)}.",
     ]
+    if not is_default(run):
+        lines.append(f"Trade-off: {' against '.join(run.goals.objectives)}.")
+    if chosen.constraints:
+        lines.append(f"Constraints: {chosen.constraint_text}.")
     if chosen.doubts:
         lines.append(f"Doubt: {chosen.doubts}.")
     if chosen.twins:
@@ -422,13 +436,28 @@ def policy_file(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) -
         lines.append(f"Gain: {chosen.sentence}.")
     if chosen.flags is not None:
         lines.append(f"Flags: {flags_text(chosen.flags)}")
-    lines += [f"Expect {expectation(row, name)}" for name in EXPECTED if f"{name}_mean" in row]
+    expected = dict.fromkeys((*run.goals.metrics, *EXPECTED))
+    lines += [f"Expect {expectation(row, name)}" for name in expected if f"{name}_mean" in row]
     lines += [
         f"Once:   {chosen.command}",
         "Keep:   copy this file to conf/policy/<name>.yaml, then use policy=<name>",
     ]
     body = yaml.safe_dump(chosen.policy, sort_keys=False, default_flow_style=False, width=100)
     return "".join(f"# {line}\n" for line in lines) + body
+
+
+def is_default(run: RunTables) -> bool:
+    """Whether the objectives are those that a study has by itself."""
+    return run.goals.objectives == OBJECTIVES
+
+
+def weights_text(run: RunTables, chosen: Recommendation) -> str:
+    """The weights of the objectives, as shares; "" where they did not decide."""
+    goals = run.goals
+    if goals.weights is None or chosen.rule != "weights":
+        return ""
+    parts = zip(goals.objectives, goals.weights, strict=True)
+    return "; weights " + ", ".join(f"{name} {weight:.3g}" for name, weight in parts)
 
 
 def expectation(row: Mapping[str, Any], name: str) -> str:

@@ -7,11 +7,18 @@ answer.
   run=latest             run folder; `latest` is the newest one below outputs=
   outputs=outputs        where `run=latest` looks
   draw=true              figures and report.html
+  figures=png,svg        every figure as these files; without it the main ones as both
   record=false           also record the run in MLflow (again, or for the first time)
   tracking.file=...      SQLite file to record to; default mlflow.db in the outputs folder
   tracking.uri=...       tracking server to record to instead
   tracking.children=60   child runs at most
   output=table           or json
+
+Another question, without simulating again (it becomes the folder's own):
+  constraint="p99 slowdown <= 3 and throughput >= 1e6"    what a setting must meet; or none
+  front.objectives=slowdown_p99,throughput_per_s            two or three metrics to trade off
+  front.weights="{slowdown_p99: 3, throughput_per_s: 1}"    the least weighted sum; null = the knee
+  objective.metric=slowdown_p99                             one metric to choose by; or null
 """
 
 import json
@@ -22,15 +29,19 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.analyse import analyse
+from pipeline.analyse import Analysis, analyse
+from pipeline.ask import ask, split_question
 from pipeline.entry import run_main
 from pipeline.errors import UserError
+from pipeline.figures import KINDS, draw_figures
+from pipeline.partial_report import reportable
 from pipeline.record import CHILDREN, Recording, RecordStatus
 from pipeline.summary_table import print_record, print_summary, summary_json
 from pipeline.ui import parse
 
 DEFAULTS = {
     "run": "latest", "outputs": "outputs", "draw": "true", "record": "false", "output": "table",
+    "figures": "",
     "tracking.file": "", "tracking.uri": "", "tracking.children": str(CHILDREN),
 }  # fmt: skip
 CHOICES = {"draw": ("true", "false"), "record": ("true", "false"), "output": ("table", "json")}
@@ -61,21 +72,47 @@ def tracking_of(values: Mapping[str, str]) -> dict[str, Any]:
     return {**common, "kind": "sqlite", "file": values["tracking.file"] or None}
 
 
+def kinds_of(text: str) -> tuple[str, ...]:
+    """The kinds of files that every figure is to be written as; none for the main figures only.
+
+    Raises
+    ------
+    UserError for another kind
+    """
+    kinds = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not {*kinds} <= {*KINDS}:
+        raise UserError(f"figures={text}: must be some of {', '.join(KINDS)}", "write figures=png,svg")
+    return kinds
+
+
+def analysed(run_dir: Path, draw: bool, kinds: Sequence[str]) -> Analysis:
+    """The analysis of a run, with every figure as files if some kinds are asked for."""
+    found = analyse(run_dir, draw=draw)
+    if kinds and draw:
+        draw_figures(found.run, found.summary, found.recommendations, found.folder / "figures", kinds)
+    return found
+
+
 def run(arguments: Sequence[str], console: Console) -> int:
     """Rebuild a report; gives the exit code: 0, or 3 if recording was asked for and failed."""
-    values = parse(arguments, DEFAULTS)
+    asked, others = split_question(arguments)
+    values = parse(others, DEFAULTS)
     for key, allowed in CHOICES.items():
         if values[key] not in allowed:
             raise UserError(f"{key}={values[key]}: must be one of {', '.join(allowed)}")
+    kinds = kinds_of(values["figures"])
     tracking = tracking_of(values)
-    run_dir, draw = find_run(values), values["draw"] == "true"
+    run_dir = reportable(find_run(values), for_record=values["record"] == "true")
+    draw = values["draw"] == "true"
+    if asked:
+        ask(run_dir, asked)
     status: RecordStatus | None = None
     if values["record"] == "true":
         with Recording(run_dir, tracking) as recording:
-            found = analyse(run_dir, draw=draw)
+            found = analysed(run_dir, draw, kinds)
             status = recording.finish(found.recommendations)
     else:
-        found = analyse(run_dir, draw=draw)
+        found = analysed(run_dir, draw, kinds)
     if values["output"] == "json":
         answer = summary_json(found)
         if status is not None:

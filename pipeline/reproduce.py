@@ -22,7 +22,7 @@ Exit codes: 0 identical (--check: nothing that decides differs), 1 not, 2 not fo
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from pipeline.lanes import LanePlan, coreshift_toolkit
 from pipeline.reproduce_check import Check, check_all, commit_of, study_words
 from pipeline.reproduce_compare import Difference, compare_means, compare_point, compare_tables
 from pipeline.reproduce_find import Recorded, find_recorded
+from pipeline.reproduce_point import lone_point
 from pipeline.reproduce_text import print_answer
 from pipeline.study import make_study
 
@@ -138,10 +139,7 @@ def point_again(recorded: Recorded, study: Study, checks: list[Check]) -> Answer
     """Run one point with all its replicates, and compare its lanes."""
     number = recorded.point
     assert number is not None
-    if number >= len(study.points):
-        raise UserError(f"point {number}: this study has {len(study.points)} points here", "see --check")
-    alone = replace(study.points[number], index=0, baseline_index=0)
-    single = replace(study, points=(alone,), baseline_index=0)
+    single = lone_point(recorded, study, number)
     check_apart(recorded, single, LanePlan(single, coreshift_toolkit()).key)
     run = run_study(single)
     if recorded.folder is None:
@@ -150,7 +148,7 @@ def point_again(recorded: Recorded, study: Study, checks: list[Check]) -> Answer
             f"{len(recorded.means)} figures of point {number} in MLflow, as its lanes are not on this machine"
         )
         return told(run, checks, found, text)
-    found, digest = compare_point(recorded.folder, number, run.folder, study.replicates)
+    found, digest = compare_point(recorded.folder, number, run.folder)
     return told(run, checks, found, f"the {run.lanes} lanes of point {number}, SHA-256 {digest}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.aggregate import read_run, summarise
-from pipeline.store import LANES_PER_PART, table_bytes
+from pipeline.store import table_bytes
 
 KEYS = ("point", "replicate")
 SHOWN = 3
@@ -56,24 +56,21 @@ def compare_tables(
     return found
 
 
-def compare_point(old: Path, point: int, new: Path, replicates: int) -> tuple[list[Difference], str]:
+def compare_point(old: Path, point: int, new: Path) -> tuple[list[Difference], str]:
     """Differences between a point's recorded lanes and those computed for it alone, and their SHA-256."""
-    then = lanes_of(old, point, replicates)
+    then = lanes_of(old, point)
     # Computed alone, it is point 0.
-    now = lanes_of(new, 0, replicates).with_columns(pl.lit(point, pl.Int32).alias("point"))
+    now = lanes_of(new, 0).with_columns(pl.lit(point, pl.Int32).alias("point"))
     digests = [hashlib.sha256(table_bytes(frame)).hexdigest() for frame in (then, now)]
     if digests[0] == digests[1]:
         return [], digests[0]
     return list(compare_frames(f"lanes of point {point}", then, now)), digests[1]
 
 
-def lanes_of(folder: Path, point: int, replicates: int) -> pl.DataFrame:
-    """The lanes of a point, in order."""
-    ends = (point * replicates, (point + 1) * replicates - 1)
-    parts = range(ends[0] // LANES_PER_PART, ends[1] // LANES_PER_PART + 1)
-    paths = [folder / "lanes" / f"part-{part:05d}.parquet" for part in parts]
-    frames = [pl.read_parquet(path).filter(pl.col("point") == point) for path in paths]
-    return pl.concat(frames).sort("replicate")
+def lanes_of(folder: Path, point: int) -> pl.DataFrame:
+    """The lanes of a point, in order; an adaptive design has them in several parts."""
+    lanes = pl.scan_parquet(folder / "lanes" / "part-*.parquet").filter(pl.col("point") == point)
+    return lanes.collect().sort("replicate")
 
 
 def compare_means(means: Mapping[str, float], folder: Path) -> list[Difference]:
@@ -93,15 +90,15 @@ def compare_means(means: Mapping[str, float], folder: Path) -> list[Difference]:
 def compare_frames(name: str, then: pl.DataFrame, now: pl.DataFrame) -> Iterator[Difference]:
     """Differences of two tables whose bytes differ."""
     keys = [key for key in KEYS if key in then.columns and key in now.columns]
-    then, now = then.sort(keys), now.sort(keys)
+    then, now = (frame.sort(keys) if keys else frame for frame in (then, now))
     gone = [column for column in then.columns if column not in now.columns]
     added = [column for column in now.columns if column not in then.columns]
     if gone or added:
         parts = [f"without {', '.join(gone)}"] if gone else []
         parts += [f"with {', '.join(added)} in addition"] if added else []
         yield Difference(name, "", f"came out {' and '.join(parts)}")
-    if not then.select(keys).equals(now.select(keys)):
-        yield Difference(name, "", f"{then.height} rows recorded, {now.height} rows of other lanes found")
+    if then.height != now.height or not then.select(keys).equals(now.select(keys)):
+        yield Difference(name, "", f"{then.height} rows recorded, {now.height} other rows found")
         return
     values = [column for column in then.columns if column in now.columns and column not in keys]
     found = [

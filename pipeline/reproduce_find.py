@@ -36,6 +36,7 @@ class Recorded:
     folder   : where its tables lie on this machine; None if they do not
     point    : number of the point that is meant; None for all of them
     means    : metric -> mean over the point's replicates, as MLflow has it
+    replicates : of the point, as MLflow has it; 0 = not known
     """
 
     origin: str
@@ -46,6 +47,7 @@ class Recorded:
     table_format: int | None = None
     point: int | None = None
     means: dict[str, float] = field(default_factory=dict)
+    replicates: int = 0
 
     @property
     def key(self) -> str:
@@ -165,6 +167,7 @@ def read_mlflow(run_id: str, uri: str, outputs: Path) -> Recorded:
         folder=tables_folder(manifest, parent.data.tags.get("run_folder"), outputs),
         point=int(run.data.params["point"]) if is_child else None,
         means=dict(run.data.metrics) if is_child else {},
+        replicates=int(run.data.params.get("replicates") or 0) if is_child else 0,
     )
 
 

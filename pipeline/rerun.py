@@ -1,6 +1,7 @@
 """The command that runs one point of a finished study again."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,18 @@ from pipeline.aggregate import RunTables, is_policy_key
 from pipeline.groupfile import SUFFIXES, file_name
 from pipeline.plain import plain
 
-PLACES = ("cluster", "tracking", "outputs", "output", "resume", "study", "sweep", "objective", "debug")
+PLACES = (
+    "cluster",
+    "tracking",
+    "outputs",
+    "output",
+    "resume",
+    "study",
+    "sweep",
+    "objective",
+    "front",
+    "debug",
+)
 
 
 def overrides_of(run: RunTables, row: Mapping[str, Any]) -> list[str]:
@@ -34,6 +46,11 @@ def rerun_of(run: RunTables, row: Mapping[str, Any]) -> list[str]:
     aside = {*PLACES} - {"sweep"}
     words = [word for word in command_words(run) if word_key(word).split(".")[0] not in aside]
     return [*words, f"point={row['point']}"]
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Words as one line that a shell takes apart into the same words."""
+    return " ".join(shlex.quote(word) for word in words)
 
 
 def command_words(run: RunTables) -> list[str]:

@@ -12,10 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 import sim
-from pipeline.axes import POINTS_MAX, TEXT_KEYS
 from pipeline.schema_front import Front, Objective
 from pipeline.schema_spec import (
-    SEXAGESIMAL_MIN,
     BindingPart,
     CostPart,
     FaultsPart,
@@ -31,10 +29,10 @@ from pipeline.schema_spec import (
     problem,
     spec_model,
 )
+from pipeline.schema_sweep import SCALAR, SweepGrid, SweepPart
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
 CLASS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-SCALAR = (str, int, float, bool, type(None))
 
 
 def check_name(value: Any) -> Any:
@@ -183,77 +181,6 @@ WorkloadReplay: Any = spec_model(
 )
 WorkloadPart = Annotated[WorkloadClasses | WorkloadReplay, Field(discriminator="kind")]
 
-# --- sweep ----------------------------------------------------------------------------------------
-
-
-def check_axes(value: Any) -> Any:
-    """Axes are key -> text in Hydra's sweep grammar; a list or a single value is put into it."""
-    if not isinstance(value, Mapping):
-        raise problem("must be a mapping of keys to values", value=value, hint='write key: "1,2,4"')
-    return {str(key): axis_text(str(key), item) for key, item in value.items()}
-
-
-def axis_text(key: str, value: Any) -> str:
-    """One axis in the sweep grammar."""
-    items = value if isinstance(value, list) else [value]
-    if not items or not all(isinstance(item, SCALAR) for item in items):
-        raise problem("must be values to sweep over", where=key, value=value, hint='write "1,2,4"')
-    if key in TEXT_KEYS and any(type(item) is int and item >= SEXAGESIMAL_MIN for item in items):
-        hint = 'put them in quotes, "4,8:4"; without them YAML reads 8:4 as the number 484'
-        raise problem("must be text", where=key, value=value, hint=hint)
-    words = {None: "null", True: "true", False: "false"}
-    texts = [words[v] if v is None or isinstance(v, bool) else str(v) for v in items]
-    return ",".join(texts)
-
-
-Axes = Annotated[
-    dict[str, str],
-    BeforeValidator(check_axes),
-    Field(description="dotted key or group -> values in Hydra's sweep grammar"),
-]
-
-
-class SweepGrid(Part):
-    """Every combination of the axes' values; `also` adds further grids of their own."""
-
-    kind: Literal["grid"] = "grid"
-    axes: Axes = Field(default_factory=dict)
-    also: Annotated[tuple[Axes, ...], Field(description="further grids, each beside the first")] = ()
-    levels: bounded(  # type: ignore[valid-type]
-        int, 2, 10_000, "values taken from an interval(...)"
-    ) = 5
-
-
-class SweepSampled(Part):
-    """Points drawn from the axes: independent, Latin hypercube, or Sobol' sequence."""
-
-    kind: Literal["random", "latin", "sobol"]
-    axes: Axes = Field(default_factory=dict)
-    also: Annotated[tuple[Axes, ...], Field(description="further grids, beside the points drawn")] = ()
-    levels: bounded(  # type: ignore[valid-type]
-        int, 2, 10_000, "values taken from an interval(...) in `also`"
-    ) = 5
-    points: bounded(  # type: ignore[valid-type]
-        int, 1, POINTS_MAX, "drawn; equal ones are merged (sobol: a power of two)"
-    ) = 64
-    seed: bounded(int, 0, 2**32 - 1, "of the design") = 1  # type: ignore[valid-type]
-
-    @model_validator(mode="after")
-    def check_points(self) -> Any:
-        """Sobol' sequences are balanced at powers of two only."""
-        if self.kind == "sobol" and self.points & (self.points - 1):
-            low = 2 ** (self.points.bit_length() - 1)
-            raise problem(
-                "must be a power of two for sobol: others leave some ranges with more points than the rest",
-                where="points",
-                value=self.points,
-                hint=f"take {low} or {2 * low}; latin and random take any number",
-            )
-        return self
-
-
-SweepPart = Annotated[SweepGrid | SweepSampled, Field(discriminator="kind")]
-
 # --- where it runs and where it is recorded -------------------------------------------------------
 
 
@@ -286,6 +213,9 @@ class ClusterRemote(ClusterInline):
     retries: bounded(  # type: ignore[valid-type]
         int, 0, 100, "new tries of a chunk whose worker died"
     ) = 2
+    wait_s: bounded(  # type: ignore[valid-type]
+        float, 0, 86_400, "how long to wait for a worker when none is left", unit="s"
+    ) = 600.0
 
 
 ClusterPart = Annotated[ClusterInline | ClusterLocal | ClusterRemote, Field(discriminator="kind")]

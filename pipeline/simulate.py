@@ -99,6 +99,10 @@ def numbered_point(study: Study, number: int) -> Point:
     """A point of a study, as the study's tables number them."""
     if number >= len(study.points):
         allowed = f"must be 0 to {len(study.points) - 1}, the points of study {study.name}"
+        if study.search is not None:
+            allowed += " that it begins with"
+            hint = "give the settings that points.parquet has of it, each as key=value, without sweep="
+            raise ConfigError("point", number, allowed, hint)
         raise ConfigError("point", number, allowed)
     return study.points[number]
 

@@ -16,9 +16,11 @@ from pipeline.design_range import takes_whole
 from pipeline.errors import NO_VALUE, ConfigError
 from pipeline.grid import Assignment, Point, Study, expand_grid, expand_samples, study_axes
 from pipeline.leaves import MISSING, combined_digest, find_leaf, set_leaves, suggest_key
+from pipeline.race_steps import check_budget, steps_of
 from pipeline.relative import RELATIVE, SCHEDULERS_KEY, resolve_schedulers, schedulers_text
 from pipeline.schema import LABELS, SHARED, SIMULATED, Config
 from pipeline.schema_errors import load_config, load_section
+from pipeline.search_space import Space
 
 GROUP_AXES = ("topology", "workload", "policy", "cost", "binding", "faults")
 # Groups whose sections have a name of their own.
@@ -149,15 +151,19 @@ def make_study(command: Command, module: str = "pipeline.sweep") -> Study:
         check_axis_key(key, base)
     grids = sweep_grids(base.config, command)
     axes = study_axes(grids)
-    drafts = [make_draft(composer, base, item) for item in assignments(base, grids)]
+    searched = searched_axes(base, grids)
+    items = assignments(base, grids)
+    drafts = [make_draft(composer, base, item) for item in items]
     unique = {draft.digest: draft for draft in reversed(drafts)}
     ordered = {d.digest: unique[d.digest] for d in drafts}
     merged = len(drafts) - len(ordered)
     baselines = add_baselines(composer, base, ordered)
     index = {digest: place for place, digest in enumerate(ordered)}
     check_all(ordered.values())
-    points = tuple(make_point(index, axes, draft, baselines[digest]) for digest, draft in ordered.items())
-    return Study(
+    points = tuple(
+        make_point(index[digest], axes, draft, index[baselines[digest]]) for digest, draft in ordered.items()
+    )
+    study = Study(
         name=base.config.study,
         points=points,
         baseline_index=points[0].baseline_index,
@@ -167,7 +173,32 @@ def make_study(command: Command, module: str = "pipeline.sweep") -> Study:
         config=base.config,
         command=program_words(module, command),
         merged=merged,
+        **saltelli_rows(base.config, grids, [index[draft.digest] for draft in drafts]),
     )
+    if searched:
+        # The draws of the first batch come before the points of further grids.
+        sweep: Any = base.config.sweep
+        count = min(sweep.points, sweep.batch)
+        first = {index[d.digest]: item for d, item in zip(drafts[:count], items[:count], strict=True)}
+        return replace(study, search=space_of(study, composer, base, searched, first))
+    check_race(study)
+    return study
+
+
+def saltelli_rows(
+    config: Config, grids: Sequence[Mapping[str, Axis]], drawn: Sequence[int]
+) -> dict[str, Any]:
+    """Which points the rows of a Saltelli design came to, and its axes; nothing of other designs.
+
+    Parameters
+    ----------
+    drawn : point of each draft, the design's first
+    """
+    if config.sweep.kind != "saltelli":
+        return {}
+    axes = tuple(grids[0])
+    rows = config.sweep.points * (len(axes) + 2)
+    return {"samples": tuple(drawn[:rows]), "sampled_axes": axes}
 
 
 # --- axes -----------------------------------------------------------------------------------------
@@ -205,14 +236,17 @@ def read_axis(key: str, text: str) -> Axis:
 
 def assignments(base: Structure, grids: Sequence[Mapping[str, Axis]]) -> list[Assignment]:
     """What each point sets, grid by grid."""
-    sweep = base.config.sweep
+    sweep: Any = base.config.sweep
     found: list[Assignment] = []
     for place, grid in enumerate(grids):
         axes = [whole_where_needed(axis, base) for axis in grid.values()]
         for axis in axes:
             check_axis_key(axis.key, base)
-        if place == 0 and sweep.kind != "grid":
-            found += expand_samples(axes, sweep.kind, sweep.points, sweep.seed)
+        kind = design_kind(sweep)
+        if place == 0 and kind != "grid":
+            # Of a search, the first batch: the others depend on what comes of it.
+            count = min(sweep.points, sweep.batch) if sweep.kind == "search" else sweep.points
+            found += expand_samples(axes, kind, count, sweep.seed)
         else:
             found += expand_grid(axes, sweep.levels)
         if len(found) > POINTS_MAX:
@@ -304,18 +338,82 @@ def check_all(drafts: Iterable[Draft]) -> None:
         check_together(configs)
 
 
-def make_point(index: Mapping[str, int], axes: Sequence[str], draft: Draft, baseline: str) -> Point:
-    """A point of the study, now that all are known."""
+def make_point(place: int, axes: Sequence[str], draft: Draft, baseline: int) -> Point:
+    """A point of the study, with its number and that of its baseline."""
     labels = {group: draft.structure.choices.get(group, "custom") for group in LABELS}
     values: dict[str, Scalar] = {}
     for key in axes:
         value = draft.structure.choices.get(key) if key in GROUPS else find_leaf(draft.config, key)
         values[key] = None if value is MISSING else value
     return Point(
-        index=index[draft.digest],
+        index=place,
         axes=values,
         config=draft.config,
         labels=labels,
         digest=draft.digest,
-        baseline_index=index[baseline],
+        baseline_index=baseline,
     )
+
+
+# --- adaptive designs -----------------------------------------------------------------------------
+
+
+def design_kind(sweep: Any) -> str:
+    """How the points that a study begins with come from its axes."""
+    return {"race": getattr(sweep, "design", ""), "search": "latin"}.get(sweep.kind, str(sweep.kind))
+
+
+def check_race(study: Study) -> None:
+    """Raise ConfigError for settings of a race that cannot be."""
+    settings = study.config.sweep
+    if settings.kind != "race":
+        return
+    if study.config.objective is not None:
+        hint = "take sweep.kind=grid, or objective=null and front.objectives"
+        allowed = "cannot be raced for: a race keeps the front, and may drop what is best in one metric"
+        raise ConfigError("objective.metric", study.config.objective.metric, allowed, hint)
+    check_budget(settings.lanes, len(study.points) * steps_of(settings, study.replicates)[0])
+
+
+def searched_axes(base: Structure, grids: Sequence[Mapping[str, Axis]]) -> list[Axis]:
+    """The axes of a search; none for another design.
+
+    Raises
+    ------
+    ConfigError without an axis, or for one that is no setting of the policy
+    """
+    if base.config.sweep.kind != "search":
+        return []
+    if not grids[0]:
+        hint = "add axes, as in policy.threshold_factor='tag(log,interval(0.25,8))'"
+        raise ConfigError("sweep.axes", NO_VALUE, "a search needs at least one axis", hint)
+    for key in study_axes(grids):
+        if not any_of([key], "policy"):
+            hint = "search each in a study of its own; sweep=race and plain designs take several"
+            allowed = "is no setting of the policy: a search is on one machine, under one load"
+            raise ConfigError(key, NO_VALUE, allowed, hint)
+    return [whole_where_needed(axis, base) for axis in grids[0].values()]
+
+
+def space_of(
+    study: Study,
+    composer: Composer,
+    base: Structure,
+    axes: Sequence[Axis],
+    first: Mapping[int, Assignment],
+) -> Space[Point]:
+    """What a search proposes, and how that becomes a point, which needs no Hydra any more."""
+    policies = [axis.values for axis in axes if axis.key == "policy"] or [()]
+    structures = {str(name): composer.structure({"policy": str(name)}) for name in policies[0]}
+    (baseline,) = {point.baseline_index for point in study.points}
+
+    def make(item: Assignment, place: int) -> Point:
+        leaves = {key: value for key, value in item.items() if key != "policy"}
+        draft = draft_of(structures[str(item["policy"])] if structures else base, leaves)
+        check_together([draft.config])
+        return make_point(place, study.axes, draft, baseline)
+
+    space = Space(tuple(axes), make, first)
+    for item in space.corners():
+        make(item, 0)
+    return space

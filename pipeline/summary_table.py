@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-import shlex
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,24 +14,23 @@ from rich.text import Text
 
 import sim
 from pipeline.aggregate import is_policy_key
-from pipeline.analyse import HEADLINE, Analysis, analyse, finite
-from pipeline.chart_parts import is_share, metric_title
+from pipeline.analyse import Analysis, analyse, finite, headline
+from pipeline.cell import TAIL_METRIC
+from pipeline.chart_parts import is_share, metric_scale, metric_title
 from pipeline.choice_text import flags_text
 from pipeline.erl_flags import flag_line, full_line
+from pipeline.evidence_table import print_evidence, print_robustness
+from pipeline.partial import partial_words
 from pipeline.plain import plain, plain_name
-from pipeline.recommend import RULES, TAIL_METRIC, Recommendation, flags_of_row, setting_text
+from pipeline.recommend import RULES, Recommendation, flags_of_row, setting_text, weights_text
 from pipeline.record import RecordStatus
-from pipeline.report_html import shown
-from pipeline.schema_front import OBJECTIVES
+from pipeline.report_text import shown
+from pipeline.robustness_text import robustness_json
 
 FRONT_ROWS = 12
 AXES_SHOWN = 4
 CELLS_SHOWN = 4
-BETTER = {
-    "load_imbalance": -1, "migration_overhead_share": -1, "wasted_core_share": -1,
-    "slowdown_mean": -1, "slowdown_p99": -1, "sojourn_p99_ns": -1, "throughput_per_s": 1,
-    "cache_hit_rate": 1,
-}  # fmt: skip
+BETTER = {"low": -1, "high": 1}
 
 
 def print_summary(run_dir: Path | Analysis, console: Console | None = None) -> None:
@@ -49,10 +48,11 @@ def print_summary(run_dir: Path | Analysis, console: Console | None = None) -> N
     rest = len(found.recommendations) - CELLS_SHOWN
     if rest > 0:
         console.print(f"... and {rest} more study cells: see the report.")
+    print_robustness(found, console)
     if not found.recommendations:
         console.print("[bold red]No lane completed: nothing can be recommended.[/]")
     excluded = int(found.summary["lane_excluded_count"].sum())
-    if excluded:
+    if excluded and not partial_words(found.run.manifest):
         total = excluded + int(found.summary["replicate_count"].sum())
         console.print(f"[yellow]{excluded:,} of {total:,} lanes failed or hit a limit; left out.[/]")
     print_places(found, console)
@@ -64,25 +64,26 @@ def print_cell(found: Analysis, chosen: Recommendation, console: Console) -> Non
     console.print()
     console.print(Text.assemble(("Recommended for ", "bold"), (chosen.title, "bold")))
     console.print(Text("  " + setting_text(found.run, row), style="bold green"))
-    console.print(Text(f"  {RULES[chosen.rule]}", style="dim"), soft_wrap=True)
+    reason = RULES[chosen.rule] + weights_text(found.run, chosen)
+    console.print(Text(f"  {reason}", style="dim"), soft_wrap=True)
+    if chosen.constraint_text:
+        style = "" if chosen.feasible else "bold red"
+        console.print(Text(f"  {chosen.constraint_text}", style=style), soft_wrap=True)
     if chosen.doubts:
         console.print(Text(f"  {chosen.doubts}", style="yellow"), soft_wrap=True)
     if chosen.twins:
         names = ", ".join(str(p) for p in chosen.twins[:5])
         console.print(Text(f"  {len(chosen.twins)} settings give exactly this: points {names}", style="dim"))
     console.print(metrics_table(found, chosen, row))
-    console.print(front_brief(found, chosen) if chosen.choice is None else best_brief(found, chosen))
+    brief = front_brief(found, chosen, console.width) if chosen.choice is None else best_brief(found, chosen)
+    console.print(brief)
+    print_evidence(found, chosen, console)
     if chosen.sentence:
         console.print(Text(f"Gain:  {chosen.sentence}", style="bold"), soft_wrap=True)
     if chosen.flags is not None:
         console.print(Text(f"erl flags:  {flags_text(chosen.flags)}", style="bold green"), soft_wrap=True)
     # One line whatever the width, so that it can be copied.
-    console.print(Text("Run it:  " + shown_command(chosen.command)), soft_wrap=True)
-
-
-def shown_command(command: str) -> str:
-    """A command with the words quoted that a shell would change."""
-    return " ".join(shlex.quote(word) for word in command.split(" "))
+    console.print(Text("Run it:  " + chosen.command), soft_wrap=True)
 
 
 def summary_row(found: Analysis, point: int) -> dict[str, Any]:
@@ -100,12 +101,22 @@ def metrics_table(found: Analysis, chosen: Recommendation, row: Mapping[str, Any
         base = summary_row(found, chosen.baseline)
         table.add_column(f"baseline\n({base.get('policy', chosen.baseline)})", justify="right")
         table.add_column("paired difference\n± half 95 % interval", justify="right")
-    for name in (n for n in HEADLINE if f"{n}_mean" in row):
-        cells: list[str | Text] = [metric_title(name), shown(name, row[f"{name}_mean"])]
+    for name in (n for n in headline(found.run) if f"{n}_mean" in row):
+        cells: list[str | Text] = [metric_title(name), with_half(row, name)]
         if base:
-            cells += [shown(name, base[f"{name}_mean"]), comparison_text(row, name)]
+            cells += [with_half(base, name), comparison_text(row, name)]
         table.add_row(*cells)
     return table
+
+
+def with_half(row: Mapping[str, Any], name: str) -> str:
+    """A mean and half the width of its 95 % interval; the mean alone with one replicate."""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    text = shown(name, row[f"{name}_mean"])
+    if row[f"{name}_mean"] is None or low is None or high is None:
+        return text
+    half = shown(name, (high - low) / 2).removesuffix(" %")
+    return f"{text.removesuffix(' %')} ± {half}" + (" %" if text.endswith(" %") else "")
 
 
 def comparison_text(row: Mapping[str, Any], name: str) -> Text:
@@ -132,43 +143,79 @@ def difference_text(row: Mapping[str, Any], name: str, kind: str = "diff") -> Te
     # Without a sign and the word "points", which the first number has.
     text += f" ± {100 * half:.2f}" if kind == "change" else f" ± {shown(name, half).removesuffix(' %')}"
     clear = low > 0 or high < 0
-    good = BETTER.get(name, 0) * middle
+    known = sim.METRICS.get(name)
+    good = BETTER.get(known.better if known else "", 0) * middle
     return Text(text, style="" if not clear or not good else ("green" if good > 0 else "red"))
 
 
-def front_brief(found: Analysis, chosen: Recommendation) -> Table:
-    """The front from least overhead to most; a long one thinned to FRONT_ROWS."""
+def front_brief(found: Analysis, chosen: Recommendation, width: int = 100) -> Table:
+    """The front from the best in its last objective on; a long one thinned to FRONT_ROWS.
+
+    Swept numbers are shown as far as the width goes; means and how sure a place is always are.
+    """
     front = found.front.filter(pl.col("point").is_in(chosen.points))
-    title = f"Pareto front: {front.height} of {len(chosen.points)} points"
-    table = Table(box=None, padding=(0, 1), header_style="dim", title=title, title_justify="left")
     brief = thinned(front, chosen.point)
     swept = [a for a in found.run.axes if is_policy_key(a) and a != "policy"]
     axes = [a for a in swept if brief[a].n_unique() > 1][:AXES_SHOWN]
-    metrics = [n for n in (*OBJECTIVES, TAIL_METRIC) if f"{n}_mean" in front.columns]
-    titles = [
-        "",
-        "policy",
-        *[plain_name(a).replace("_", " ") for a in axes],
-        *map(metric_title, metrics),
-        "sure",
-    ]
-    rows, styles = [], []
-    for row in brief.iter_rows(named=True):
-        share = row["front_probability"]
-        picked = row["point"] == chosen.point
-        rows.append([
-            "→" if picked else "", str(row.get("policy", "")), *[compact(row[a]) for a in axes],
-            *[shown(n, row[f"{n}_mean"]).replace(" ", "") for n in metrics],
-            "n/a" if share is None else f"{share:.0%}",
-        ])  # fmt: skip
-        styles.append("bold green" if picked else "")
-    for at, title in enumerate(titles):
-        # In a narrow terminal the words of a title may wrap, a number never.
+    shown_metrics = dict.fromkeys((*found.run.goals.metrics, TAIL_METRIC))
+    metrics = [n for n in shown_metrics if f"{n}_mean" in front.columns]
+    columns = front_columns(brief, chosen.point, axes, metrics)
+    while axes and total_width(columns) > width:
+        axes.pop()
+        columns = front_columns(brief, chosen.point, axes, metrics)
+    title = f"Pareto front: {front.height} of {len(chosen.points)} points, ± half 95 % intervals"
+    table = Table(box=None, padding=(0, 1), header_style="dim", title=title, title_justify="left")
+    for at, (heading, *cells) in enumerate(columns):
+        # The words of a heading stand below each other, so that numbers alone say how wide a column is.
         justify: JustifyMethod = "left" if at < 2 else "right"
-        table.add_column(title, justify=justify, min_width=max((len(row[at]) for row in rows), default=1))
-    for cells, style in zip(rows, styles, strict=True):
-        table.add_row(*cells, style=style)
+        table.add_column(textwrap.fill(heading, column_width((heading, *cells))), justify=justify)
+    rows = zip(*(cells for _, *cells in columns), strict=True)
+    for point, row in zip(brief["point"], rows, strict=True):
+        table.add_row(*row, style="bold green" if point == chosen.point else "")
     return table
+
+
+def front_columns(
+    brief: pl.DataFrame, point: int, axes: Sequence[str], metrics: Sequence[str]
+) -> list[list[str]]:
+    """The columns of the front's table, each with its heading first."""
+    rows = brief.to_dicts()
+    shares = [row["front_probability"] for row in rows]
+    return [
+        ["", *("→" if row["point"] == point else "" for row in rows)],
+        ["policy", *(str(row.get("policy", "")) for row in rows)],
+        *[[plain_name(a).replace("_", " "), *(compact(row[a]) for row in rows)] for a in axes],
+        *[
+            [metric_title(n) + (" %" if is_share(n) else ""), *(brief_mean(row, n) for row in rows)]
+            for n in metrics
+        ],
+        ["sure", *("n/a" if share is None else f"{share:.0%}" for share in shares)],
+    ]
+
+
+def total_width(columns: Sequence[Sequence[str]]) -> int:
+    """Characters that a table needs if only the headings wrap."""
+    return sum(2 + column_width(column) for column in columns)
+
+
+def column_width(column: Sequence[str]) -> int:
+    """Characters of a column: its longest cell, or the longest word of its heading."""
+    return max(1, *map(len, (*column[0].split(), *column[1:])))
+
+
+def brief_mean(row: Mapping[str, Any], name: str) -> str:
+    """A mean and half its interval in few characters, with the digits that the interval leaves."""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    mean = row[f"{name}_mean"]
+    if mean is None or low is None or high is None:
+        return shown(name, mean).replace(" ", "").replace("%", "")
+    scale = 100.0 if is_share(name) else metric_scale(name)
+    half = scale * (high - low) / 2
+    if not half:
+        return shown(name, mean).replace(" ", "").replace("%", "") + "±0"
+    most = 2 if is_share(name) else 3
+    digits = min(most, max(0, 1 - math.floor(math.log10(half)))) if half < 10 else 0
+    return f"{scale * mean:,.{digits}f}±{half:,.{digits}f}"
 
 
 def best_brief(found: Analysis, chosen: Recommendation) -> Table:
@@ -187,7 +234,7 @@ def best_brief(found: Analysis, chosen: Recommendation) -> Table:
         if place < FRONT_ROWS or row["point"] in known:
             mark = "→" if row["point"] == chosen.point else "=" if row["point"] == chosen.baseline else ""
             text = flags_of_row(found.run, row) or setting_text(found.run, row)
-            values = shown(name, row[f"{name}_mean"]), difference_text(row, name)
+            values = with_half(row, name), difference_text(row, name)
             table.add_row(mark, text, *values, style="bold green" if mark == "→" else "")
     return table
 
@@ -246,6 +293,8 @@ def summary_json(found: Analysis) -> dict[str, Any]:
         "points": found.summary.height,
         "lanes_excluded": int(found.summary["lane_excluded_count"].sum()),
         "cells": [cell_json(found, chosen) for chosen in found.recommendations],
+        "robustness": robustness_json(found.robustness),
+        "sensitivity": found.sensitivity.to_dicts(),
     }
 
 
@@ -267,12 +316,22 @@ def cell_json(found: Analysis, chosen: Recommendation) -> dict[str, Any]:
         "choice": None if chosen.choice is None else dataclasses.asdict(chosen.choice),
         "erl_flags": None if chosen.flags is None else flag_line(chosen.flags),
         "erl_flags_all": None if chosen.flags is None else full_line(chosen.flags),
+        "weights": found.run.goals.weights,
+        "constraints": list(chosen.constraints),
+        "feasible": chosen.feasible,
+        "feasible_probability": chosen.feasible_probability,
+        "ties": list(chosen.ties),
+        "hypervolume": chosen.hypervolume,
         "twins": list(chosen.twins),
         "rivals": [{"point": p, "share": s} for p, s in chosen.rivals],
         "baseline": chosen.baseline,
         "metrics": interval_json(row, found.run.metrics),
         "front": [
-            {"point": r["point"], "probability": r["front_probability"], **interval_json(r, OBJECTIVES)}
+            {
+                "point": r["point"],
+                "probability": r["front_probability"],
+                **interval_json(r, found.run.goals.metrics),
+            }
             for r in front.iter_rows(named=True)
         ],
     }

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pipeline.entry import run_main
 from pipeline.errors import UserError, did_you_mean
-from pipeline.mlflow_views import RANKING, TRADEOFF, VIEW_TAG
+from pipeline.mlflow_views import RANKING, TRADEOFF, VIEW_TAG, view_address
 from pipeline.record import DATABASE, QUIET
 
 HOST = "127.0.0.1"
@@ -143,13 +143,6 @@ def studies(database: Path) -> list[tuple[str, str]]:
     return [(str(one), str(name)) for one, name in rows]
 
 
-def page(address: str, experiment_id: str, view: str) -> str:
-    """Address of a shared view of a study."""
-    charts = "&compareRunsMode=CHART" if view == TRADEOFF else ""
-    where = f"{address}/#/experiments/{experiment_id}/runs"
-    return f"{where}?workflowType=machine_learning&viewStateShareKey={view}{charts}"
-
-
 def find_database(values: Mapping[str, str]) -> Path:
     """The database to serve.
 
@@ -177,8 +170,8 @@ def run(arguments: Sequence[str]) -> None:
     with serve(database, port) as address:
         print(f"MLflow: {address}   (Ctrl-C stops it)")
         for experiment_id, name in studies(database):
-            print(f"  {name}: ranking    {page(address, experiment_id, RANKING)}")
-            print(f"  {name}: trade-off  {page(address, experiment_id, TRADEOFF)}")
+            print(f"  {name}: ranking    {address}/{view_address(experiment_id, RANKING)}")
+            print(f"  {name}: trade-off  {address}/{view_address(experiment_id, TRADEOFF)}")
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()

@@ -30,7 +30,7 @@ import psutil
 
 import sim
 from pipeline.compose import read_command, with_hydra
-from pipeline.fanout import policies_of
+from pipeline.run_files import policies_of
 from pipeline.grid import Study
 from pipeline.points import points_table
 from pipeline.store import LANES_PER_PART, lane_frame, table_bytes

@@ -45,6 +45,8 @@ class Config:
     cluster: Section
     outputs: Section
     resume: bool = True
+    sweep: Section = Section({"kind": "grid"})
+    front: Section = Section({})
 
     def model_dump(self, mode: str = "json") -> dict[str, Any]:
         dumped = {k: v.model_dump() for k, v in vars(self).items() if isinstance(v, Section)}

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import vl_convert
 import yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dvc"), pytest.mark.timeout(900)]
@@ -158,8 +159,16 @@ def test_experiment_with_a_changed_parameter(clone):
     config = yaml.safe_load((clone.folder / "outputs/dvc/resolved.yaml").read_text())
     assert config["seed"] == 7
     assert config["config"]["policy"]["name"] == "aggressive"
-    differences = json.loads(clone.dvc("metrics", "diff", "--json"))
-    assert any("recommended" in key for keys in differences.values() for key in keys)
+    (differences,) = json.loads(clone.dvc("metrics", "diff", "--json")).values()
+    changed = {"recommended", "load_imbalance", "migration_overhead_share", "slowdown_p99"}
+    assert changed <= set(differences)
+    assert all(value["old"] != value["new"] for value in differences.values())
+    table = clone.dvc("exp", "show", "--csv", "--only-changed", "--drop", ".*/.*|conf|sim")
+    columns = table.splitlines()[0].split(",")
+    assert {*changed, "policy", "seed", "certainty"} <= set(columns)
+    # Few enough to be read, and no digests.
+    assert len(columns) < 20
+    assert not re.search(r"[0-9a-f]{32}", table)
     assert PARAMS in clone.dvc("params", "diff", "--md")
 
 
@@ -183,6 +192,27 @@ def test_plots_need_no_network(clone):
     text = path.read_text()
     assert "vegaEmbed" in text
     assert not re.search(r"<script[^>]+src=", text)
+
+
+def test_plots_of_two_revisions_draw_their_fronts(clone):
+    clone.params(policy="aggressive")
+    clone.repro()
+    folder = clone.folder / "specs"
+    page = clone.dvc("plots", "diff", "HEAD", "-o", str(folder))
+    text = Path(re.search(r"file://(\S+)", page).group(1)).read_text()
+    specs = [json.loads(found) for found in re.findall(r"var spec = (\{.*\});", text)]
+    front = next(spec for spec in specs if spec["title"]["text"] == "Pareto front")
+    marks = [layer["mark"]["type"] for layer in front["layer"]]
+    assert marks == ["point", "line", "point"]
+    rows = front["data"]["values"]
+    assert {row["rev"] for row in rows} == {"HEAD", "workspace"}
+    assert set(front["encoding"]["color"]["scale"]["domain"]) == {"HEAD", "workspace"}
+    assert sum(row["recommended"] == "true" for row in rows) == 2
+    assert any(row["pareto"] == "true" for row in rows)
+    # Vega draws it without a network, and not an empty frame.
+    picture = vl_convert.vegalite_to_svg(front)
+    assert picture.count("<path") > len(rows)
+    assert "load imbalance" in picture
 
 
 def test_killed_sweep_goes_on_to_the_same_hashes(clone):

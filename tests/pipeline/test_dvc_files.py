@@ -1,6 +1,8 @@
 """`dvc.yaml` names everything that its stages read: what it forgot would be a stale "up to date"."""
 
 import ast
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENTRIES = {
     "compose": ("pipeline.study", "pipeline.lanes"),
     "sweep": ("pipeline.study", "pipeline.lanes", "pipeline.fanout"),
-    "analyse": ("pipeline.analyse",),
+    "analyse": ("pipeline.analyse", "pipeline.point_names"),
 }
 
 
@@ -78,6 +80,17 @@ def test_stages_form_a_chain_and_the_database_is_no_output():
     assert "outputs/dvc/tables" in found["analyse"]["deps"]
     outs = [next(iter(o)) if isinstance(o, dict) else o for s in found.values() for o in s["outs"]]
     assert all(out.startswith("outputs/dvc/") and "mlflow" not in out for out in outs)
+
+
+def test_templates_of_the_plots_are_there():
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    for name, plot in ((name, plot) for one in plots for name, plot in one.items()):
+        text = (ROOT / ".dvc" / "plots" / f"{plot['template']}.json").read_text()
+        # What DVC fills in; without them it refuses the template.
+        assert {"<DVC_METRIC_DATA>", "<DVC_METRIC_COLOR>", "<DVC_METRIC_TITLE>"} <= set(
+            re.findall(r"<DVC_METRIC_\w+>", text)
+        ), name
+        assert json.loads(text)["layer"]
 
 
 def test_nothing_phones_home():

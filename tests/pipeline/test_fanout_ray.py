@@ -2,9 +2,6 @@
 
 import io
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -99,30 +96,3 @@ def test_workers_with_other_sources_are_refused(tmp_path, console):
     study = fake_study(tmp_path, cluster={**LOCAL, "workers": 1})
     with pytest.raises(UserError, match=r"other sources of the simulator"):
         run_study(study, console=console, toolkit=digest)
-
-
-HEAD = """
-import sys, time
-from pipeline.cluster_ray import start_ray
-ray = start_ray(1, None)
-print(ray.get_runtime_context().gcs_address, flush=True)
-sys.stdin.read()
-ray.shutdown()
-"""
-
-
-@pytest.mark.slow
-def test_a_running_cluster_is_used_and_left_running(tmp_path, undisturbed, console):
-    root = Path(__file__).resolve().parents[2]
-    with subprocess.Popen(
-        [sys.executable, "-c", HEAD],
-        cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ},
-    ) as head:  # fmt: skip
-        address = head.stdout.readline().strip()
-        cluster = {"kind": "remote", "address": address}
-        study = fake_study(tmp_path, factors=(0.5, 1.0, 2.0), cluster=cluster)
-        run = run_study(study, console=console, toolkit=fake_toolkit())
-        assert head.poll() is None
-        head.stdin.close()
-        assert head.wait(200) == 0
-    assert digests(run.folder) == undisturbed

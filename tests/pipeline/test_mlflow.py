@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
@@ -22,6 +23,7 @@ from tests.unit.analysis.synthetic import write_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mlflow"), pytest.mark.timeout(900)]
 SMALL = {"thresholds": (0.5, 1.0, 2.0), "replicates": 3}
+TWO_CELLS = (("a", "mixed"), ("b", "mixed"))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -99,6 +101,104 @@ def test_parent_holds_answer_and_files(recorded):
     assert yaml.safe_load(Path(policy).read_text())["name"] == "adaptive"
 
 
+def test_notes_say_the_answer_and_link_to_it(recorded):
+    folder, status, client = recorded
+    found = analyse(folder, draw=False)
+    (chosen,) = found.recommendations
+    (best,) = children(client, status, " and tags.recommended = 'true'")
+    note = client.get_run(status.parent_run_id).data.tags["mlflow.note.content"]
+    assert f"#/experiments/{status.experiment_id}/runs/{best.info.run_id}?" in note
+    assert chosen.command in note
+    assert f"python -m pipeline.reproduce {status.parent_run_id}" in note
+    row = found.summary.row(chosen.point, named=True)
+    gain = f"{100 * row['load_imbalance_diff']:+.2f} pp [{100 * row['load_imbalance_diff_low']:+.2f} pp,"
+    assert gain in note
+    study = client.get_experiment(status.experiment_id).tags["mlflow.note.content"]
+    assert study.startswith("For topology epyc_7763_2s, workload ttb_last: adaptive, threshold_factor ")
+    assert gain in study
+    assert f"runs/{status.parent_run_id}?" in study
+
+
+def test_a_point_says_where_its_lanes_are(recorded):
+    folder, status, client = recorded
+    names = set()
+    for run in children(client, status):
+        note, point = run.data.tags["mlflow.note.content"], int(run.data.params["point"])
+        line = next(line for line in note.splitlines() if line.startswith("import polars as pl; "))
+        head, _, expression = line.partition("; ")
+        program = f"{head}; print(({expression})['point'].to_list())"
+        shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert (json.loads(shown.stdout), str(folder) in line) == ([point] * 3, True)
+        files = [Path(name) for name in run.data.tags["lane_tables"].split(", ")]
+        assert sum(pl.read_parquet(f).filter(pl.col("point") == point).height for f in files) == 3
+        names.add(run.data.tags["mlflow.runName"])
+    assert {"×1 none", "×0.5 core 2000/s adaptive"} <= {name[2:] for name in names}
+    assert len(names) == 11
+    lanes = {item.path for item in client.list_artifacts(status.parent_run_id, "lanes")}
+    assert lanes == {f"lanes/part-{part:05d}.parquet" for part in range(3)}
+
+
+def test_machine_and_trace_are_datasets_with_their_digests(tmp_path):
+    folder = write_run(tmp_path / "t" / "k", thresholds=(), rates=(), cells=TWO_CELLS, replicates=2)
+    path = folder / "manifest.json"
+    digests = {f"topology.path=/m/{m}.xml": m * 64 for m in ("a", "b")} | {"workload.trace=mixed": "f" * 64}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"inputs": digests}))
+    analyse(folder, draw=False)
+    status = record(folder)
+    client = MlflowClient(tracking_uri=status.tracking_uri)
+    found = {}
+    for run in [client.get_run(status.parent_run_id), *children(client, status)]:
+        data = [one.dataset for one in run.inputs.dataset_inputs]
+        assert all(json.loads(d.profile)["sha256"].startswith(d.digest) for d in data)
+        found.setdefault(run.data.params["topology"], []).append({(d.name, d.digest[0]) for d in data})
+    assert found == {
+        "a, b": [{("a", "a"), ("b", "b"), ("mixed", "f")}],
+        "a": [{("a", "a"), ("mixed", "f")}] * 2,
+        "b": [{("b", "b"), ("mixed", "f")}] * 2,
+    }
+
+
+def test_failed_lanes_and_broken_constraints_are_tagged(tmp_path):
+    failed = [(1, 0), (1, 1), (1, 2), (2, 1)]
+    folder = write_run(tmp_path / "t" / "k", **SMALL, failed=failed)
+    path = folder / "config.yaml"
+    front = {"constraints": ["migration_overhead_share <= 0.1"]}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"front": front}))
+    analyse(folder, draw=False)
+    status = record(folder)
+    client = MlflowClient(tracking_uri=status.tracking_uri)
+    runs = {int(run.data.params["point"]): run for run in children(client, status)}
+    tagged = {point for point, run in runs.items() if run.data.tags.get("failed") == "true"}
+    assert tagged == {1, 2}
+    assert {point for point, run in runs.items() if run.info.status == "FAILED"} == {1}
+    assert runs[1].data.tags["role"] == "failed"
+    assert runs[2].data.metrics["failed_lanes"] == 1
+    parent = client.get_run(status.parent_run_id).data
+    assert parent.tags["failed"] == "true"
+    assert "4 of 33 lanes have no result" in parent.tags["mlflow.note.content"]
+    assert "`migration_overhead_share <= 0.1`: met" in parent.tags["mlflow.note.content"]
+    means = {point: run.data.metrics.get("migration_overhead_share") for point, run in runs.items()}
+    broken = {point for point, mean in means.items() if mean is not None and mean > 0.1}
+    assert broken
+    assert {p for p, run in runs.items() if run.data.tags["role"] == "infeasible"} == broken
+    assert all("**broken**" in runs[point].data.tags["mlflow.note.content"] for point in broken)
+
+
+def test_other_objectives_have_their_own_columns_and_charts(tmp_path):
+    folder = write_run(tmp_path / "t" / "k", **SMALL)
+    path = folder / "config.yaml"
+    front = {"objectives": ["slowdown_p99", "throughput_per_s"]}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"front": front}))
+    analyse(folder, draw=False)
+    status = record(folder)
+    client = MlflowClient(tracking_uri=status.tracking_uri)
+    tags = client.get_experiment(status.experiment_id).tags
+    assert "with slowdown p99 " in tags["mlflow.note.content"]
+    chart = json.loads(tags[VIEW_TAG + "tradeoff"])["compareRunCharts"][0]
+    assert (chart["xaxis"]["key"], chart["yaxis"]["key"]) == ("throughput_per_s", "slowdown_p99")
+    assert "throughput_per_s_low" in children(client, status)[0].data.metrics
+
+
 def test_artifacts_lie_in_the_outputs_folder(recorded):
     folder, status, client = recorded
     location = client.get_experiment(status.experiment_id).artifact_location
@@ -118,8 +218,18 @@ def test_views_name_columns_that_exist(recorded):
     assert len(charts["compareRunCharts"]) >= 3
     (parallel,) = (c for c in charts["compareRunCharts"] if c["type"] == "PARALLEL")
     # "unlimited" among numbers would drop its runs from the chart.
-    assert "core_rate_per_s_text" in parallel["selectedParams"]
+    assert {"threshold_factor_text", "core_rate_per_s_text"} <= set(parallel["selectedParams"])
     assert all(set(parallel["selectedParams"]) <= set(run.data.params) for run in runs)
+    contours = [c for c in charts["compareRunCharts"] if c["type"] == "CONTOUR"]
+    assert {(c["xaxis"]["key"], c["yaxis"]["key"]) for c in contours} == {
+        ("threshold_factor_log2", "core_rate_per_s_log10"),
+    }  # fmt: skip
+    axes = [c[a] for c in charts["compareRunCharts"] for a in ("xaxis", "yaxis", "zaxis") if a in c]
+    numbers = {kind: [a["key"] for a in axes if a["type"] == kind] for kind in ("PARAM", "METRIC")}
+    assert all(set(numbers["METRIC"]) <= set(run.data.metrics) for run in runs)
+    shown = [run.data.params for run in runs if run.data.params["core_rate_per_s"] != "unlimited"]
+    assert len(shown) == 6
+    assert all(float(params[name]) is not None for params in shown for name in numbers["PARAM"])
     assert status.urls["ranking"].endswith("viewStateShareKey=ranking")
 
 

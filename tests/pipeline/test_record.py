@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from mlflow.tracking import MlflowClient
 from pipeline import record as record_module
 from pipeline import reproduce, ui
 from pipeline.analyse import analyse
-from pipeline.record import QUIET, main
+from pipeline.record import QUIET, main, record
 from pipeline.store import RunStore
 from tests.unit.analysis.synthetic import write_run
 
@@ -26,6 +27,8 @@ PATIENCE_S = 300.0
 POINTS = 3
 # Below the ports that the system gives out by itself, and apart from those of test_mlflow_ui.
 PORT = 28_000 + os.getpid() % 90 * 20
+MADE_UP_FILES = {"manifest.json", "config.yaml", "recommended.yaml", "tables", "lanes"}
+FILES = {*MADE_UP_FILES, "COMPLETE"}
 OF_POSTGRES = ("initdb", "pg_ctl")
 # SQLAlchemy takes the first for `postgresql://`, so the driver is named.
 DRIVER = next((name for name in ("psycopg", "psycopg2") if importlib.util.find_spec(name)), None)
@@ -65,8 +68,8 @@ def call(capsys, *words):
 
 
 @contextlib.contextmanager
-def server(store, home, extra=()):
-    """A tracking server of MLflow's on the loopback address; gives its address."""
+def serving(store, home, extra=()):
+    """A tracking server of MLflow's on the loopback address; gives its process and its address."""
     port = ui.free_port(PORT)
     command = [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1",
@@ -82,21 +85,28 @@ def server(store, home, extra=()):
     ):
         try:
             ui.wait_for_health(process, f"http://127.0.0.1:{port}")
-            yield f"http://127.0.0.1:{port}"
+            yield process, f"http://127.0.0.1:{port}"
         finally:
             ui.stop(process)
 
 
-def recorded_once(uri):
+@contextlib.contextmanager
+def server(store, home, extra=()):
+    """The same; gives its address."""
+    with serving(store, home, extra) as (_, uri):
+        yield uri
+
+
+def recorded_once(uri, points=POINTS, files=FILES):
     """The sweep's run in a store that must have just this one, with its children and files."""
     client = MlflowClient(tracking_uri=uri)
     ids = [one.experiment_id for one in client.search_experiments(filter_string="name = 'threshold'")]
     (sweep,) = client.search_runs(ids, "tags.kind = 'sweep'")
     children = client.search_runs(ids, "tags.kind = 'config'")
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {sweep.info.run_id}
-    assert len(children) == POINTS
+    assert sorted(int(run.data.params["point"]) for run in children) == list(range(points))
     names = {item.path for item in client.list_artifacts(sweep.info.run_id)}
-    assert {"manifest.json", "config.yaml", "COMPLETE", "recommended.yaml", "tables"} <= names
+    assert files <= names
     return sweep
 
 
@@ -141,6 +151,31 @@ def test_to_a_server_over_sqlite_and_back(folder, tmp_path, capsys):
     code, status, _ = call(capsys, folder, f"tracking.uri={uri}")
     assert (code, status["ok"]) == (3, False)
     assert "does not answer" in status["message"]
+
+
+def test_a_server_killed_in_the_middle_loses_nothing(tmp_path):
+    folder = write_run(tmp_path / "outputs" / "threshold" / "k1", replicates=2)
+    analyse(folder, draw=False)
+    before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    store = f"sqlite:///{tmp_path / 'server.db'}"
+    with serving(store, tmp_path) as (process, uri):
+
+        def kill(done, _):
+            if done:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+        status = record(folder, {"kind": "server", "uri": uri}, kill)
+    assert not status.ok
+    assert "All tables are written; record them later with" in status.message
+    assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == before
+    with server(store, tmp_path) as uri:
+        client = MlflowClient(tracking_uri=uri)
+        (half,) = client.search_runs(["1"], "tags.kind = 'sweep'")
+        assert half.info.status == "RUNNING"
+        assert 0 < len(client.search_runs(["1"], "tags.kind = 'config'")) <= 20
+        assert record(folder, {"kind": "server", "uri": uri}).ok
+        assert recorded_once(uri, 20, MADE_UP_FILES).info.run_id != half.info.run_id
 
 
 def programs():

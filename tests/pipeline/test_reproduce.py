@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -108,7 +109,7 @@ def test_without_the_tables_the_means_of_mlflow_are_compared(made, tmp_path, cap
     assert (code, answer["result"], answer["recorded_tables"]) == (0, "identical", None)
     found = find_recorded(run_id, {**reproduce.OPTIONS, "outputs": str(folder.parents[1])})
     wrong = found.means | {"load_imbalance": found.means["load_imbalance"] + 1e-9}
-    monkeypatch.setattr(reproduce, "find_recorded", lambda *_: reproduce.replace(found, means=wrong))
+    monkeypatch.setattr(reproduce, "find_recorded", lambda *_: replace(found, means=wrong))
     code, answer, _ = call(capsys, *words)
     assert (code, [one["column"] for one in answer["differences"]]) == (1, ["load_imbalance"])
 

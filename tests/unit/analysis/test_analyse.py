@@ -24,7 +24,14 @@ from pipeline.rerun import has_value, study_words
 from pipeline.summary_table import print_summary, summary_json
 from tests.unit.analysis.synthetic import make_points, truth, write_run
 
-TABLES = ("summary.parquet", "pareto.parquet", "recommended.yaml", "metrics.json")
+TABLES = (
+    "summary.parquet",
+    "pareto.parquet",
+    "sensitivity.parquet",
+    "robustness.parquet",
+    "recommended.yaml",
+    "metrics.json",
+)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +145,11 @@ def test_every_cell_gets_an_answer(tmp_path):
     assert [one.cell["topology"] for one in found.recommendations] == ["epyc_7763_2s", "altra_2s"]
     assert set(found.recommendations[1].points) == set(range(20, 40))
     assert (folder / "recommended-altra_2s-mixed.yaml").exists()
-    assert set(json.loads((folder / "metrics.json").read_text())) == {"epyc_7763_2s-mixed", "altra_2s-mixed"}
+    assert set(json.loads((folder / "metrics.json").read_text())) == {
+        "epyc_7763_2s-mixed",
+        "altra_2s-mixed",
+        "robustness",
+    }
 
 
 def test_no_lane_at_all_is_no_crash(tmp_path):

@@ -132,12 +132,67 @@ def test_a_complete_run_that_was_changed_is_not_complete(folder):
 
 @pytest.mark.parametrize("text", ["", "{}", '{"tables": 3}', "[]"])
 def test_a_damaged_marker_is_no_marker(folder, text):
-    fill(folder, list(range(LANES)), LANES)
+    tables = fill(folder, list(range(LANES)), LANES)
     (folder / "COMPLETE").write_text(text)
     found = RunStore(folder, LANES, REPLICATES)
     assert not found.is_complete(KEY)
-    found.recover()
+    # The manifest states the checksums too.
+    found.recover(tables)
     assert found.done.all()
+    assert found.damaged == ["COMPLETE"]
+
+
+def test_parts_that_nothing_vouches_for_are_computed_again(folder):
+    fill(folder, list(range(LANES)), LANES)
+    (folder / "COMPLETE").unlink()
+    found = opened(folder)
+    assert found.damaged == [f"lanes/part-{part:05d}.parquet" for part in range(4)]
+    assert not found.done.any()
+
+
+@pytest.mark.parametrize("which", ["part", "spill", "marker"])
+def test_a_file_of_another_run_is_not_taken(tmp_path, folder, which):
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(folder / "points.parquet", other)
+    stores = [opened(folder), opened(other)]
+    for store_of, lanes in zip(stores, (range(4), range(12)), strict=True):
+        store_of.add(rows(lanes))
+    if which == "marker":
+        stores[1].add(rows(range(12, LANES)))
+        assert stores[1].finish("another", {})
+        shutil.rmtree(folder)
+        shutil.copytree(other, folder)
+        found = RunStore(folder, LANES, REPLICATES)
+        assert not found.is_complete(KEY)
+        found.recover()
+        assert not found.done.any()
+        return
+    pattern = ".chunks/*.parquet" if which == "spill" else "part-*.parquet"
+    (path,) = (other / "lanes").glob(pattern)
+    target = folder / path.relative_to(other)
+    shutil.copy(path, target)
+    if which == "part":
+        shutil.copy(other / "lanes" / ".chunks" / "parts.json", folder / "lanes" / ".chunks")
+    found = opened(folder)
+    assert found.damaged == [target.relative_to(folder).as_posix()]
+    assert np.flatnonzero(found.done).tolist() == [0, 1, 2, 3]
+
+
+def test_what_a_kill_at_the_very_end_leaves_is_removed(folder, monkeypatch):
+    found = opened(folder)
+    found.add(rows(range(LANES)))
+    with monkeypatch.context() as patch:
+        patch.setattr(store.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            found.finish(KEY, {})
+    assert (folder / "lanes" / ".chunks").exists()
+    assert RunStore(folder, LANES, REPLICATES).is_complete(KEY)
+    assert not (folder / "lanes" / ".chunks").exists()
+
+
+def killed(*arguments, **keywords):
+    raise KeyboardInterrupt
 
 
 def test_failed_lanes_have_a_status_but_no_metrics_and_are_tried_again(folder):
