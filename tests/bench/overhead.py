@@ -30,9 +30,9 @@ import psutil
 
 import sim
 from pipeline.compose import read_command, with_hydra
-from pipeline.run_files import policies_of
 from pipeline.grid import Study
 from pipeline.points import points_table
+from pipeline.run_files import policies_of
 from pipeline.store import LANES_PER_PART, lane_frame, table_bytes
 from pipeline.study import make_study
 
