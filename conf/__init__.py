@@ -1,1 +1,1 @@
-"""The configuration groups, data only; `pipeline/compose.py` reads them."""
+"""The configuration groups, data only; `pipeline/config/compose.py` reads them."""

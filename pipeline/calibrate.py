@@ -24,7 +24,7 @@ from rich.table import Table
 from pipeline.calibration.measured import Measured
 from pipeline.entry import pick_action, run_main, split_words
 from pipeline.errors import UserError
-from pipeline.files import check_writable
+from pipeline.run.files import check_writable
 
 SECONDS_LEAST, SECONDS_MOST = 1.0, 3600.0
 HOLDOUT_LEAST, HOLDOUT_MOST = 0.1, 0.6
@@ -72,7 +72,7 @@ def host(words: Sequence[str]) -> int:
 def trace(words: Sequence[str]) -> int:
     """Fit a recording."""
     from pipeline.calibration.fit import fit_trace, trace_text
-    from pipeline.files import write_atomic
+    from pipeline.run.files import write_atomic
 
     defaults = {"out": "", "holdout": "0.3", "frequency_mhz": "", "force": "false", "output": "table"}
     folders, options = split_words(words, defaults)

@@ -28,7 +28,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from pipeline.entry import pick_action, run_main, tell
-from pipeline.signals import EXIT_INTERRUPTED
+from pipeline.run.signals import EXIT_INTERRUPTED
 
 COMMANDS = (
     "sweep", "simulate", "explore", "compare", "report", "record", "reproduce", "topology", "trace",

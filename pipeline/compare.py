@@ -19,10 +19,10 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.aggregate import LABELS, RunTables, read_run, summarise
-from pipeline.analyse import HEADLINE
 from pipeline.entry import run_main, split_words
 from pipeline.errors import UserError, did_you_mean
+from pipeline.evidence.aggregate import LABELS, RunTables, read_run, summarise
+from pipeline.evidence.analyse import HEADLINE
 from pipeline.plain import plain
 
 WIDTH_MAX = 400

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 import sim
-from pipeline.build import build
+from pipeline.config.build import build
+from pipeline.config.grid import Point, Study
+from pipeline.config.schema import DebugInvariants
 from pipeline.errors import UserError
-from pipeline.grid import Point, Study
-from pipeline.lanes import Toolkit, coreshift_toolkit
-from pipeline.progress import PLAIN_PERIOD_S, duration
-from pipeline.rerun import PLACES, word_key
-from pipeline.schema import DebugInvariants
-from pipeline.worker import Simulate
+from pipeline.evidence.rerun import PLACES, word_key
+from pipeline.run.lanes import Toolkit, coreshift_toolkit
+from pipeline.run.progress import PLAIN_PERIOD_S, duration
+from pipeline.run.worker import Simulate
 
 SAMPLE_S = 1.5  # of looks, to tell how long they will take
 LONG_S = 60.0

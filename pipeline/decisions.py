@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 import sim
-from pipeline.build import build
+from pipeline.config.build import build
+from pipeline.config.grid import Point, Study
 from pipeline.errors import NO_VALUE, ConfigError, UserError
-from pipeline.files import check_writable, write_atomic
-from pipeline.grid import Point, Study
+from pipeline.run.files import check_writable, write_atomic
 
 KEY, CAPACITY_KEY = "decisions", "decisions_capacity"
 SUFFIXES = (".csv", ".json", ".parquet")

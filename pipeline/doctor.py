@@ -18,9 +18,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
-from pipeline import doctor_machine as machine
-from pipeline import doctor_programs as programs
-from pipeline.doctor_result import MEND, OK, OPTIONAL, WARNING, Check, Finding, guarded
+from pipeline.checks import machine, programs
+from pipeline.checks.result import MEND, OK, OPTIONAL, WARNING, Check, Finding, guarded
 from pipeline.entry import run_main, split_words
 from pipeline.errors import UserError, did_you_mean
 

@@ -18,22 +18,22 @@ import polars as pl
 import vl_convert
 import yaml
 
-from pipeline.aggregate import LABELS, read_run, write_text
-from pipeline.analyse import Analysis, analyse_tables, finite
-from pipeline.compose import read_command, with_hydra
+from pipeline.adaptive.rounds import DROPPED, ROUNDS
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.goals import goals_of
+from pipeline.config.grid import DESIGN, Study
+from pipeline.config.schema_front import OBJECTIVES
+from pipeline.config.study import make_study
 from pipeline.entry import pick_action, run_main
 from pipeline.errors import UserError
-from pipeline.fanout import outputs_folder, run_study
-from pipeline.files import write_atomic
-from pipeline.goals import goals_of
-from pipeline.grid import DESIGN, Study
-from pipeline.lanes import LanePlan, coreshift_toolkit
-from pipeline.point_names import setting_of
-from pipeline.recommend import Recommendation
-from pipeline.rounds import DROPPED, ROUNDS
-from pipeline.schema_front import OBJECTIVES
-from pipeline.store import COMPLETE
-from pipeline.study import make_study
+from pipeline.evidence.aggregate import LABELS, read_run, write_text
+from pipeline.evidence.analyse import Analysis, analyse_tables, finite
+from pipeline.evidence.point_names import setting_of
+from pipeline.evidence.recommend import Recommendation
+from pipeline.run.fanout import outputs_folder, run_study
+from pipeline.run.files import write_atomic
+from pipeline.run.lanes import LanePlan, coreshift_toolkit
+from pipeline.run.store import COMPLETE
 
 PARAMS = Path("conf/dvc/params.yaml")
 FOLDER = Path("outputs/dvc")

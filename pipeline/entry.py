@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipeline.cli_help import answer_help
 from pipeline.errors import UserError, did_you_mean, told_of
-from pipeline.signals import EXIT_INTERRUPTED, handled, interrupt
+from pipeline.run.signals import EXIT_INTERRUPTED, handled, interrupt
 
 EXIT_BAD_INPUT = 2
 EXIT_BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended

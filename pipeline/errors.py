@@ -6,8 +6,9 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.place import ROOT
+
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; 1 and 2 have meanings of their own here
-SOURCES = Path(__file__).resolve().parent.parent
 # What readers of files raise for a file that is damaged or of another kind, by module and name: naming
 # the classes would import the libraries into commands that need none of them.
 READERS = {
@@ -109,8 +110,13 @@ def shorten_line(error: Exception, most: int = 300) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
+def is_ours(source: Path) -> bool:
+    """Whether a file is one of our own sources."""
+    return any(source.is_relative_to(ROOT / package) for package in ("sim", "pipeline"))
+
+
 def origin(error: Exception) -> str:
     """The last line of our own sources that an exception went through, as the end of a sentence."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if Path(f.filename).parent.parent == SOURCES]
+    ours = [f for f in frames if is_ours(Path(f.filename))]
     return f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})" if ours else ""

@@ -28,9 +28,9 @@ from rich.console import Console
 from pipeline.compare import table_width
 from pipeline.entry import run_main
 from pipeline.errors import UserError, did_you_mean
-from pipeline.explore_browser import open_report, report_of, serve_report
-from pipeline.explore_runs import finished_runs, open_run, pick_run
-from pipeline.explore_view import (
+from pipeline.explorer.browser import open_report, report_of, serve_report
+from pipeline.explorer.runs import finished_runs, open_run, pick_run
+from pipeline.explorer.view import (
     Wish,
     columns_table,
     points_csv,
@@ -120,8 +120,8 @@ def browse(outputs: Path, names: Sequence[str], wish: Wish) -> int:
     """
     if importlib.util.find_spec("textual") is None:
         raise UserError(*MISSING)
-    from pipeline.explore_app import Explorer
-    from pipeline.explore_view import metrics_of, rows_of
+    from pipeline.explorer.app import Explorer
+    from pipeline.explorer.view import metrics_of, rows_of
 
     run = open_run(pick_run(names[0], outputs)) if names else None
     if run is not None:

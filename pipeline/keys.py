@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.schema import Config
+from pipeline.config.schema_spec import plain
 from pipeline.entry import run_main
 from pipeline.errors import UserError
-from pipeline.files import write_atomic
-from pipeline.schema import Config
-from pipeline.schema_spec import plain
+from pipeline.run.files import write_atomic
 
 PAGE = Path(__file__).parent / "KEYS.md"
 # Sections, and kinds of sections, that sim/REFERENCE.md describes, with their headings there.

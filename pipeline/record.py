@@ -12,7 +12,7 @@ analysed anew is replaced.
 Exit codes: 0 recorded (or recorded before), 3 not recorded.
 
 MLflow takes two seconds and 200 MB to import and may wait on a disk or a network, so it works in a
-process of its own (`pipeline/mlflow_record.py`) that is ended when it makes no progress. What goes
+process of its own (`pipeline/mlflow_runs/record.py`), ended when it makes no progress. What goes
 wrong is a status, not an exception: the tables are there, and can be recorded later.
 """
 
@@ -33,9 +33,10 @@ from urllib.parse import urlsplit
 
 from pipeline.entry import run_main, split_words
 from pipeline.errors import UserError
-from pipeline.handover import recommendations_text
-from pipeline.mlflow_views import UI_ADDRESS, addresses
-from pipeline.record_follow import Progress, follow, give_order, last_line
+from pipeline.mlflow_runs.follow import Progress, follow, give_order, last_line
+from pipeline.mlflow_runs.handover import recommendations_text
+from pipeline.mlflow_runs.views import UI_ADDRESS, addresses
+from pipeline.place import ROOT
 
 # So many take MLflow some 5 s: each run is a dozen of its transactions.
 CHILDREN = 100
@@ -241,10 +242,10 @@ def start_recorder(run_dir: Path, target: Target) -> "subprocess.Popen[str]":
         "run_dir": str(run_dir), "uri": target.uri, "artifacts": target.artifacts,
         "children": target.children, "answer_s": target.answer_s,
     }  # fmt: skip
-    command = [sys.executable, "-m", "pipeline.mlflow_record", json.dumps(order)]
+    command = [sys.executable, "-m", "pipeline.mlflow_runs.record", json.dumps(order)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE, text=True,
-        cwd=Path(__file__).resolve().parent.parent, env={**os.environ, **QUIET},
+        cwd=ROOT, env={**os.environ, **QUIET},
     )  # fmt: skip
 
 
@@ -311,7 +312,7 @@ def check_finished(folder: Path) -> None:
     ------
     UserError saying which
     """
-    from pipeline.checksums import check_tables, stated_tables
+    from pipeline.run.checksums import check_tables, stated_tables
 
     if stated_tables(folder) is None and not (folder / "failures.json").is_file():
         hint = "the command in its manifest.json goes on with it"
@@ -325,7 +326,7 @@ def record_run(words: Sequence[str]) -> int:
         print((__doc__ or "").strip())
         return 0
     # Here, as statistics take a second to import, which the recorder's process need not wait for.
-    from pipeline.explore_runs import pick_run
+    from pipeline.explorer.runs import pick_run
 
     named, options = split_words(words, OPTIONS)
     if len(named) > 1:
@@ -334,7 +335,7 @@ def record_run(words: Sequence[str]) -> int:
     folder = pick_run(named[0] if named else "latest", Path(options["outputs"]).expanduser())
     check_finished(folder)
     if not (folder / "summary.parquet").is_file():
-        from pipeline.analyse import analyse
+        from pipeline.evidence.analyse import analyse
 
         analyse(folder)
     status = record(folder, tracking, tell_progress)

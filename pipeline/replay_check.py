@@ -31,11 +31,11 @@ from pipeline.beam_trace.schedule import (
     recorded_schedule,
     simulated_schedule,
 )
-from pipeline.build import build_topology
-from pipeline.compose import read_command, with_hydra
+from pipeline.config.build import build_topology
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.grid import Point
+from pipeline.config.study import make_study
 from pipeline.errors import UserError
-from pipeline.grid import Point
-from pipeline.study import make_study
 from sim import ReplayOp, ReplayTrace, TraceError
 
 MIGRATIONS_TOLERANCE = 0.25

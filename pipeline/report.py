@@ -29,14 +29,14 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.analyse import Analysis, analyse
-from pipeline.ask import ask, split_question
+from pipeline.charts.figures import KINDS, draw_figures
 from pipeline.entry import run_main
 from pipeline.errors import UserError
-from pipeline.figures import KINDS, draw_figures
-from pipeline.partial_report import reportable
+from pipeline.evidence.analyse import Analysis, analyse
+from pipeline.evidence.ask import ask, split_question
+from pipeline.evidence.partial_report import reportable
+from pipeline.evidence.summary_table import print_record, print_summary, summary_json
 from pipeline.record import CHILDREN, Recording, RecordStatus
-from pipeline.summary_table import print_record, print_summary, summary_json
 from pipeline.ui import parse
 
 DEFAULTS = {

@@ -28,19 +28,19 @@ from typing import Any
 
 import yaml
 
-from pipeline.checksums import check_tables, file_digest, stated_tables
-from pipeline.compose import read_command, with_hydra
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.grid import Study
+from pipeline.config.study import make_study
 from pipeline.entry import run_main, split_words
 from pipeline.errors import ConfigError, UserError
-from pipeline.fanout import StudyRun, outputs_folder, run_study
-from pipeline.grid import Study
-from pipeline.lanes import LanePlan, coreshift_toolkit
-from pipeline.reproduce_check import Check, check_all, commit_of, study_words
-from pipeline.reproduce_compare import Difference, compare_means, compare_point, compare_tables
-from pipeline.reproduce_find import Recorded, find_recorded
-from pipeline.reproduce_point import lone_point
-from pipeline.reproduce_text import print_answer
-from pipeline.study import make_study
+from pipeline.reproduction.check import Check, check_all, commit_of, study_words
+from pipeline.reproduction.compare import Difference, compare_means, compare_point, compare_tables
+from pipeline.reproduction.find import Recorded, find_recorded
+from pipeline.reproduction.point import lone_point
+from pipeline.reproduction.text import print_answer
+from pipeline.run.checksums import check_tables, file_digest, stated_tables
+from pipeline.run.fanout import StudyRun, outputs_folder, run_study
+from pipeline.run.lanes import LanePlan, coreshift_toolkit
 
 OPTIONS = {
     "point": "", "into": "outputs/reproduced", "outputs": "outputs", "output": "table",

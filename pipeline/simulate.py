@@ -20,14 +20,15 @@ from rich.table import Table
 from scipy.special import stdtrit
 
 import sim
-from pipeline.build import build
-from pipeline.compose import Command, complete_shell, read_command, with_hydra
+from pipeline.config.build import build
+from pipeline.config.compose import Command, complete_shell, read_command, with_hydra
+from pipeline.config.grid import Point, Study
+from pipeline.config.study import make_study
 from pipeline.debug import simulate_of, tell_looks
 from pipeline.decisions import Decisions, decisions_json, log_decisions, print_decisions, take_wish
 from pipeline.entry import run_main
 from pipeline.errors import ConfigError
-from pipeline.grid import Point, Study
-from pipeline.study import make_study
+from pipeline.run.worker import Simulate
 from pipeline.timeline import (
     Written,
     check_timeline,
@@ -36,7 +37,6 @@ from pipeline.timeline import (
     timeline_json,
     write_timeline,
 )
-from pipeline.worker import Simulate
 
 MODULE = "pipeline.simulate"
 CONFIDENCE = 0.95

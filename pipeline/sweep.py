@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from pipeline.compose import complete_shell, read_command, with_hydra
+from pipeline.adaptive.design_text import design_text
+from pipeline.config.compose import complete_shell, read_command, with_hydra
+from pipeline.config.grid import Study
+from pipeline.config.study import make_study
 from pipeline.debug import tell_breaks, toolkit_of
-from pipeline.design_text import design_text
 from pipeline.entry import run_main
 from pipeline.errors import UserError
-from pipeline.fanout import InterruptedStudyError, StudyRun, run_study
-from pipeline.grid import Study
-from pipeline.partial import KEY, partial_words
-from pipeline.signals import ending_at_once
-from pipeline.study import make_study
+from pipeline.evidence.partial import KEY, partial_words
+from pipeline.run.fanout import InterruptedStudyError, StudyRun, run_study
+from pipeline.run.signals import ending_at_once
 
 if TYPE_CHECKING:
-    from pipeline.analyse import Analysis
+    from pipeline.evidence.analyse import Analysis
     from pipeline.record import RecordStatus
 
 MODULE = "pipeline.sweep"
@@ -56,7 +56,7 @@ def sweep(words: Sequence[str]) -> int:
     if tell_breaks(study, run.failed_lanes) == run.lanes:
         return run.exit_code
     # Here, as statistics and charts take a second to import, which the first lane need not wait for.
-    from pipeline.analyse import analyse
+    from pipeline.evidence.analyse import analyse
     from pipeline.record import Recording, failure
 
     found = None
@@ -87,8 +87,8 @@ def announce(study: Study) -> None:
 
 def show_partial(study: Study, error: InterruptedStudyError) -> None:
     """Write the report on the lanes so far, and print it, marked as what it is."""
-    from pipeline.partial_report import partial_report
-    from pipeline.summary_table import print_summary, summary_json
+    from pipeline.evidence.partial_report import partial_report
+    from pipeline.evidence.summary_table import print_summary, summary_json
 
     assert error.folder is not None
     try:
@@ -127,7 +127,7 @@ def size_text(study: Study, over: str) -> str:
 
 def show(study: Study, run: StudyRun, found: "Analysis", status: "RecordStatus") -> None:
     """Print the answer: a table, or JSON alone on stdout."""
-    from pipeline.summary_table import print_summary, summary_json
+    from pipeline.evidence.summary_table import print_summary, summary_json
 
     if study.config.output == "json":
         answer = summary_json(found) | {

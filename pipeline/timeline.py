@@ -11,13 +11,13 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.build import build
+from pipeline.config.build import build
+from pipeline.config.grid import Point, Study
 from pipeline.errors import NO_VALUE, ConfigError, UserError, did_you_mean
-from pipeline.files import check_writable, write_atomic
-from pipeline.grid import Point, Study
-from pipeline.timeline_file import MESSAGES, perfetto
-from pipeline.timeline_log import Part, log_lane
-from pipeline.timeline_trace import Trace, trace_of
+from pipeline.run.files import check_writable, write_atomic
+from pipeline.timelines.file import MESSAGES, perfetto
+from pipeline.timelines.log import Part, log_lane
+from pipeline.timelines.trace import Trace, trace_of
 
 KEY = "timeline"
 NUMBERS = {

@@ -26,14 +26,14 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.axes import group_options
-from pipeline.beam_terms import beam_text, binding_table, read_text
-from pipeline.build import build_topology
-from pipeline.compose import compose, current_loader, read_command, with_hydra
+from pipeline.config.axes import group_options
+from pipeline.config.beam_terms import beam_text, binding_table, read_text
+from pipeline.config.build import build_topology
+from pipeline.config.compose import compose, current_loader, read_command, with_hydra
+from pipeline.config.schema_errors import load_section
 from pipeline.entry import pick_action, run_main, split_words
 from pipeline.errors import ConfigError, UserError
-from pipeline.files import write_atomic
-from pipeline.schema_errors import load_section
+from pipeline.run.files import write_atomic
 from sim import Topology
 from sim.topology import describe, overlay_core_latency, to_description
 

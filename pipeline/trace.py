@@ -38,7 +38,7 @@ EXIT_INTERRUPTED = 130
 
 def list_traces(words: Sequence[str]) -> int:
     """Print the traces in conf/traces."""
-    from pipeline.build import TRACES, load_trace
+    from pipeline.config.build import TRACES, load_trace
     from pipeline.entry import split_words
 
     split_words(words, {})

@@ -14,9 +14,9 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.errors import UserError
-from pipeline.files import write_once
 from pipeline.replay_check import check_trace
 from pipeline.replay_check_text import checks_json, checks_markdown, print_checks, put_between_marks
+from pipeline.run.files import write_once
 
 OUTPUTS = ("table", "json")
 EXAMPLE = "python -m pipeline.trace check RECORDING [policy=erts] [output=json] [markdown=FILE.md]"

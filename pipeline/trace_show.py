@@ -23,8 +23,8 @@ from pipeline.beam_trace import describe, read_beam_trace, read_notes
 from pipeline.beam_trace.check_metrics import figures_of
 from pipeline.beam_trace.convert import convert_trace
 from pipeline.beam_trace.schedule import Schedule, recorded_schedule
-from pipeline.build import TRACES, load_trace, trace_path
-from pipeline.chart_trace import PICTURES, draw_recording, draw_replay, write_picture
+from pipeline.charts.trace import PICTURES, draw_recording, draw_replay, write_picture
+from pipeline.config.build import TRACES, load_trace, trace_path
 from pipeline.entry import split_words
 from pipeline.errors import UserError
 from pipeline.replay_check import recorded_queues

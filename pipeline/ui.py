@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pipeline.entry import run_main
 from pipeline.errors import UserError, did_you_mean
-from pipeline.mlflow_views import RANKING, TRADEOFF, VIEW_TAG, view_address
+from pipeline.mlflow_runs.views import RANKING, TRADEOFF, VIEW_TAG, view_address
 from pipeline.record import DATABASE, QUIET
 
 HOST = "127.0.0.1"

@@ -9,7 +9,7 @@ import yaml
 
 import sim
 from pipeline.calibration.measured import Measured
-from pipeline.files import write_atomic
+from pipeline.run.files import write_atomic
 from sim import Topology
 from sim.topology import to_description
 

@@ -15,7 +15,6 @@ import polars as pl
 
 from pipeline.beam_trace import import_trace
 from pipeline.errors import UserError
-from pipeline.files import TEMPORARY_SUFFIX
 from pipeline.recorder.helper import Atom, Helper
 from pipeline.recorder.interrupt import interruptible
 from pipeline.recorder.library import NoLibraryError, tracer_library
@@ -34,6 +33,7 @@ from pipeline.recorder.tables import (
     samples_table,
 )
 from pipeline.recorder.windows import Windows
+from pipeline.run.files import TEMPORARY_SUFFIX
 
 CONNECT_SECONDS = {"node": 0.0, "program": 20.0}
 NODE_MARGIN_S = 120.0

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-import pipeline.chunks
-from pipeline.cluster_ray import GATHER_S, Program, RayCluster
-from pipeline.lanes import LanePlan
+import pipeline.run.chunks
+from pipeline.clusters.ray import GATHER_S, Program, RayCluster
+from pipeline.run.lanes import LanePlan
 from tests.bench.part_tasks import Job
 from tests.pipeline.fake import fake_study, fake_toolkit
 
@@ -45,12 +45,12 @@ def quick(topology: Any, workload: Any, lanes: Any, *_: Any, threads: int = 1) -
 @contextmanager
 def chunks_of(lanes: int) -> Iterator[None]:
     """Chunks of at most so many lanes."""
-    before = pipeline.chunks.LANES_MAX
-    pipeline.chunks.LANES_MAX = lanes
+    before = pipeline.run.chunks.LANES_MAX
+    pipeline.run.chunks.LANES_MAX = lanes
     try:
         yield
     finally:
-        pipeline.chunks.LANES_MAX = before
+        pipeline.run.chunks.LANES_MAX = before
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def project(cost: Costs) -> None:
     for target_s in CHUNK_TIMES_S:
         cells = []
         for time_s in LANE_TIMES_S:
-            lanes = min(max(1.0, target_s / time_s), pipeline.chunks.LANES_MAX)
+            lanes = min(max(1.0, target_s / time_s), pipeline.run.chunks.LANES_MAX)
             a_second = (cost.chunk_s + lanes * cost.lane_s) / (lanes * time_s)
             workers = (1 - cost.store_s / GATHER_S) / a_second
             cells.append(f"{time_s * 1000:g} ms: {workers:,.0f}")

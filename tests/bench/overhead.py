@@ -29,12 +29,12 @@ import numpy as np
 import psutil
 
 import sim
-from pipeline.compose import read_command, with_hydra
-from pipeline.grid import Study
-from pipeline.points import points_table
-from pipeline.run_files import policies_of
-from pipeline.store import LANES_PER_PART, lane_frame, table_bytes
-from pipeline.study import make_study
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.grid import Study
+from pipeline.config.study import make_study
+from pipeline.run.contents import policies_of
+from pipeline.run.points import points_table
+from pipeline.run.store import LANES_PER_PART, lane_frame, table_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.05

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import sim
-from pipeline.cluster_ray import Program, RayCluster, available_cpus
-from pipeline.worker import Batch, Slice
+from pipeline.clusters.ray import Program, RayCluster, available_cpus
+from pipeline.run.worker import Batch, Slice
 from tests.bench.effort import Effort
 from tests.bench.row import Row, paired
 from tests.bench.systems import System, closed

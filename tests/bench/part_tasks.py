@@ -9,12 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.cluster_inline import Cluster, InlineCluster
-from pipeline.cluster_ray import Program, RayCluster
-from pipeline.fanout import StudyJob
-from pipeline.lanes import LanePlan
-from pipeline.progress import StudyProgress
-from pipeline.worker import Batch, Slice
+from pipeline.clusters.inline import Cluster, InlineCluster
+from pipeline.clusters.ray import Program, RayCluster
+from pipeline.run.fanout import StudyJob
+from pipeline.run.lanes import LanePlan
+from pipeline.run.progress import StudyProgress
+from pipeline.run.worker import Batch, Slice
 from tests.bench.effort import Effort
 from tests.bench.row import Row, paired
 from tests.pipeline.fake import fake_study, fake_toolkit
@@ -130,7 +130,7 @@ def rows(
 
 def tasks(effort: Effort, say: Callable[[str], None]) -> Iterator[Row]:
     """Ray, then the executor in this process."""
-    from pipeline.chunks import TARGET_S
+    from pipeline.run.chunks import TARGET_S
 
     toolkit, count = fake_toolkit(), max(20, effort.scaled(TASKS))
     say("starting Ray")

@@ -20,10 +20,10 @@ import altair as alt
 import numpy as np
 
 import sim
-from pipeline.compose import read_command, with_hydra
-from pipeline.lanes import LanePlan, coreshift_toolkit
-from pipeline.study import make_study
-from pipeline.worker import Batch
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.study import make_study
+from pipeline.run.lanes import LanePlan, coreshift_toolkit
+from pipeline.run.worker import Batch
 from sim.programs import copies_of
 from tests.statistical.controls import Controls, class_controls, replay_controls
 from tests.statistical.estimators import controlled, plain, replicates_for
@@ -156,7 +156,7 @@ def methods(x: np.ndarray, base: np.ndarray, quantity: str) -> tuple[np.ndarray,
     """A replicate's values of a quantity under common random numbers, and its variance without them."""
     if quantity == "mean":
         return x, float(x.var(ddof=1))
-    # the ratio of means, linearised (Cochran 1977, section 6.3), as pipeline.choice.change_of does
+    # the ratio of means, linearised (Cochran 1977, section 6.3), as pipeline.evidence.choice.change_of does
     weight = 1.0 if quantity == "difference" else float(x.mean() / base.mean())
     return x - weight * base, float(x.var(ddof=1) + weight**2 * base.var(ddof=1))
 

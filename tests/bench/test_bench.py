@@ -68,7 +68,7 @@ def test_another_queue_is_noticed() -> None:
 
 
 def test_the_executor_in_this_process_carries_trivial_lanes() -> None:
-    from pipeline.cluster_inline import InlineCluster
+    from pipeline.clusters.inline import InlineCluster
     from tests.pipeline.fake import simulate
 
     assert calls_ms(20) > 0

@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from pipeline.analyse import analyse
+from pipeline.evidence.analyse import analyse
 from tests.bench import overhead
 
 

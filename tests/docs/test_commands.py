@@ -14,7 +14,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 
 from pipeline import sweep
-from pipeline.groupfile import GROUPS_OF_FILES
+from pipeline.config.groupfile import GROUPS_OF_FILES
 from tests.docs.commands import Command, arguments, attempt, commands, complaint, fill, read_line, stand_ins
 from tests.docs.pages import SHELL, Block, blocks, pages
 from tests.docs.scratch import lay_files

@@ -1,8 +1,8 @@
 """pipeline/KEYS.md is that of the schema; with sim/REFERENCE.md it has every key of a study."""
 
 from pipeline import keys
-from pipeline.schema import Config
-from pipeline.schema_spec import SpecPart
+from pipeline.config.schema import Config
+from pipeline.config.schema_spec import SpecPart
 from sim import reference
 from tests.docs.pages import anchors
 

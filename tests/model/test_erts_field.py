@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import sim
-from pipeline.build import build
-from pipeline.compose import read_command, with_hydra
-from pipeline.study import make_study
+from pipeline.config.build import build
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.study import make_study
 from sim.kernels import log as codes
 
 CAPACITY = 3_000_000

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 import sim
-from pipeline.compose import read_command, with_hydra
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.study import make_study
 from pipeline.entry import run_main
 from pipeline.errors import UserError
 from pipeline.simulate import run_point, single_point
-from pipeline.study import make_study
 from tests.oracle.mistakes import let_thieves_take_the_second
 from tests.reference import hunt as command
 from tests.reference import stealing

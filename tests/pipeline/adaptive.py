@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipeline.rounds import Rounds
-from pipeline.schema_sweep import SweepRace
+from pipeline.adaptive.rounds import Rounds
+from pipeline.config.schema_sweep import SweepRace
 from tests.pipeline.fake import Lane, Section, Study, fake_study, simulate
 
 OBJECTIVES = ("load_imbalance", "migration_overhead_share")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.lanes import Toolkit
+from pipeline.run.lanes import Toolkit
 
 
 @dataclass(frozen=True)

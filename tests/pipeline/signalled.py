@@ -9,8 +9,8 @@ from typing import Any
 import sim
 from pipeline import sweep
 from pipeline.entry import run_main
-from pipeline.fanout import run_study
-from pipeline.lanes import coreshift_toolkit
+from pipeline.run.fanout import run_study
+from pipeline.run.lanes import coreshift_toolkit
 from tests.pipeline.fake import fake_study, fake_toolkit, simulate
 
 LANES_BEFORE = 12

@@ -22,7 +22,7 @@ from pipeline.calibration.measured import Measured, missing, spread_of
 from pipeline.calibration.rewarm import chain, cpu_mask
 from pipeline.calibration.threads import pinning_problem, run_together, usable_cpus
 from pipeline.calibration.write import cost_text, cycles
-from pipeline.schema import CostPart
+from pipeline.config.schema import CostPart
 from sim.topology import read_latency_csv, topology_from_description
 
 pytestmark = [

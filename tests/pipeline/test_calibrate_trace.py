@@ -13,7 +13,7 @@ from pipeline import calibrate
 from pipeline.calibration.fit import fit_trace
 from pipeline.calibration.fit_wake import Wakes, fit_step, fit_wakes
 from pipeline.calibration.statistics import robust_rates, shorth
-from pipeline.schema import CostPart
+from pipeline.config.schema import CostPart
 from sim import TraceError
 from tests.pipeline.calibrate_recording import Truth, make_recording
 

@@ -11,8 +11,8 @@ import pytest
 from hydra.core.config_store import ConfigStore
 
 from pipeline import cli, cli_complete, cli_help, entry
+from pipeline.config.groupfile import GROUPS_OF_FILES
 from pipeline.errors import UserError, told_of
-from pipeline.groupfile import GROUPS_OF_FILES
 
 SCREEN_LINES, SCREEN_COLUMNS = 40, 100
 MODULES = [*cli.COMMANDS, "cli"]

@@ -13,11 +13,11 @@ import psutil
 import pytest
 from rich.console import Console
 
-import pipeline.cluster_nodes
-from pipeline.cluster_nodes import ClusterLostError
-from pipeline.cluster_ray import RayCluster
+import pipeline.clusters.nodes
+from pipeline.clusters.nodes import ClusterLostError
+from pipeline.clusters.ray import RayCluster
 from pipeline.errors import UserError
-from pipeline.fanout import run_study
+from pipeline.run.fanout import run_study
 from tests.pipeline import fake
 from tests.pipeline.fake import digests, fake_study, fake_toolkit
 from tests.pipeline.ray_nodes import Nodes, python_without_coreshift
@@ -197,7 +197,7 @@ def test_without_any_worker_a_sweep_waits_and_ends_and_another_is_refused(
 
 
 def test_a_cluster_that_is_gone_keeps_what_is_stored(nodes, tmp_path, console, undisturbed, monkeypatch):
-    monkeypatch.setattr(pipeline.cluster_nodes, "LOST_AFTER_S", 1.0)
+    monkeypatch.setattr(pipeline.clusters.nodes, "LOST_AFTER_S", 1.0)
     study = small_study(tmp_path, cluster=remote(nodes, chunk_s=0.2))
     with monkeypatch.context() as patch:
         at_chunk(patch, 4, lambda: nodes.kill(*list(nodes.running)))

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from pipeline.cluster_connect import check_answers, refused
-from pipeline.cluster_kernels import LOCATORS, PLACE, KernelLocator, environment
-from pipeline.cluster_node import Program, differences, versions
-from pipeline.cluster_ship import ROOT, kernel_sources, stage_sources
+from pipeline.clusters.connect import check_answers, refused
+from pipeline.clusters.kernels import LOCATORS, PLACE, KernelLocator, environment
+from pipeline.clusters.node import Program, differences, versions
+from pipeline.clusters.ship import ROOT, kernel_sources, stage_sources
 from pipeline.errors import UserError
 
 
@@ -73,7 +73,7 @@ def test_workers_look_for_kernels_where_this_process_keeps_its_own(monkeypatch, 
     found = environment(kernel_sources())
     own = entries.call._cache._impl.locator
     assert own.get_cache_path().endswith("/" + found[PLACE])
-    assert found[LOCATORS].startswith("pipeline.cluster_kernels.KernelLocator,")
+    assert found[LOCATORS].startswith("pipeline.clusters.kernels.KernelLocator,")
     # Unpacked elsewhere, the sources have the same place, and what was compiled from them is taken.
     copy = tmp_path / "unpacked" / "entries.py"
     copy.parent.mkdir()

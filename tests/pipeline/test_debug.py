@@ -9,11 +9,11 @@ import pytest
 
 import sim
 from pipeline import simulate, sweep
-from pipeline.compose import read_command, with_hydra
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.schema import DebugInvariants
+from pipeline.config.study import make_study
 from pipeline.debug import slow_text
-from pipeline.lanes import LanePlan, coreshift_toolkit
-from pipeline.schema import DebugInvariants
-from pipeline.study import make_study
+from pipeline.run.lanes import LanePlan, coreshift_toolkit
 from sim.invariants.lane import SteppedLane
 from sim.layout import counter as N
 from sim.layout import lane as S

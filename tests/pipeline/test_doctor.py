@@ -12,9 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline import doctor
-from pipeline import doctor_machine as machine
-from pipeline import doctor_programs as programs
-from pipeline.doctor_result import MEND, OK, OPTIONAL, WARNING, Check, guarded, probe
+from pipeline.checks import machine, programs
+from pipeline.checks.result import MEND, OK, OPTIONAL, WARNING, Check, guarded, probe
 
 
 def answer(capsys, *words):

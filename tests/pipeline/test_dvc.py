@@ -138,12 +138,12 @@ def test_comment_in_a_used_option_changes_no_result(clone):
 
 
 def test_edit_of_the_analysis_does_not_simulate(clone):
-    clone.edit("pipeline/front.py", '"""', '"""An edit. ')
+    clone.edit("pipeline/evidence/front.py", '"""', '"""An edit. ')
     assert clone.repro() == ["analyse"]
 
 
 def test_edit_of_what_only_mlflow_uses_runs_nothing(clone):
-    clone.edit("pipeline/mlflow_views.py", '"""', '"""An edit. ')
+    clone.edit("pipeline/mlflow_runs/views.py", '"""', '"""An edit. ')
     assert clone.repro() == []
 
 

@@ -14,9 +14,9 @@ from pipeline.errors import UserError
 ROOT = Path(__file__).resolve().parents[2]
 # What each stage calls; their imports, and the imports of those, are what it depends on.
 ENTRIES = {
-    "compose": ("pipeline.study", "pipeline.lanes"),
-    "sweep": ("pipeline.study", "pipeline.lanes", "pipeline.fanout"),
-    "analyse": ("pipeline.analyse", "pipeline.point_names"),
+    "compose": ("pipeline.config.study", "pipeline.run.lanes"),
+    "sweep": ("pipeline.config.study", "pipeline.run.lanes", "pipeline.run.fanout"),
+    "analyse": ("pipeline.evidence.analyse", "pipeline.evidence.point_names"),
 }
 
 

@@ -12,9 +12,9 @@ import yaml
 
 import sim
 from pipeline import simulate, sweep
-from pipeline.choice_text import flags_file
-from pipeline.erl_flags import flag_words, full_line, options_of, parse_flags
+from pipeline.config.erl_flags import flag_words, full_line, options_of, parse_flags
 from pipeline.errors import ConfigError
+from pipeline.evidence.choice_text import flags_file
 
 ERL = shutil.which("erl")
 needs_erl = pytest.mark.skipif(

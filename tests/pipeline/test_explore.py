@@ -14,12 +14,12 @@ import polars as pl
 import pytest
 
 from pipeline import explore, simulate, sweep
+from pipeline.config.conditions import columns_of, find_column, parse_conditions
 from pipeline.errors import UserError
-from pipeline.explore_browser import server_of
-from pipeline.explore_chart import FRONT, SELECTED, Axis, Dot, scatter
-from pipeline.explore_filter import columns_of, find_column, parse_conditions
-from pipeline.explore_runs import finished_runs, open_run, pick_run
-from pipeline.explore_view import Wish, rows_of
+from pipeline.explorer.browser import server_of
+from pipeline.explorer.chart import FRONT, SELECTED, Axis, Dot, scatter
+from pipeline.explorer.runs import finished_runs, open_run, pick_run
+from pipeline.explorer.view import Wish, rows_of
 
 METRICS = ("slowdown_mean", "slowdown_p99", "sojourn_p99_ns", "load_imbalance", "throughput_per_s")
 COLUMNS = columns_of(["policy", "policy.threshold_factor", "policy.limits.core.rate_per_s"], METRICS)
@@ -241,7 +241,7 @@ def test_browsing_in_the_terminal(outputs, run):
     pytest.importorskip("textual")
     from textual.widgets import DataTable, Input, Static
 
-    from pipeline.explore_app import Explorer, PointDetails, PointTable, RunList
+    from pipeline.explorer.app import Explorer, PointDetails, PointTable, RunList
 
     async def browse():
         app = Explorer(finished_runs(outputs), None, Wish())

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from rich.console import Console
 
-from pipeline import files, store
-from pipeline.cluster_ray import check_answers
+from pipeline.clusters.ray import check_answers
 from pipeline.errors import UserError
-from pipeline.fanout import InterruptedStudyError, outputs_folder, run_study
-from pipeline.files import FolderLock
-from pipeline.lanes import LanePlan
+from pipeline.run import files, store
+from pipeline.run.fanout import InterruptedStudyError, outputs_folder, run_study
+from pipeline.run.files import FolderLock
+from pipeline.run.lanes import LanePlan
 from tests.pipeline.fake import Section, digests, fake_study, fake_toolkit, simulate
 
 
@@ -64,7 +64,7 @@ def test_chunks_parts_and_threads_leave_no_trace(tmp_path, monkeypatch):
     run = run_study(study, toolkit=fake_toolkit())
     assert digests(run.folder) == expected
     assert run.folder.name == (tmp_path / "a" / "tiny").iterdir().__next__().name
-    monkeypatch.setattr("pipeline.chunks.LANES_PER_PART", 8)
+    monkeypatch.setattr("pipeline.run.chunks.LANES_PER_PART", 8)
     monkeypatch.setattr(store, "LANES_PER_PART", 8)
     cut = [
         run_study(fake_study(tmp_path / str(s), cluster={"chunk_s": s}), toolkit=fake_toolkit()).folder
@@ -210,7 +210,7 @@ def test_a_deleted_or_damaged_table_is_made_again(tmp_path, console):
 
 
 def test_progress_goes_to_stderr_in_plain_lines_and_can_be_silent(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("pipeline.fanout.StudyProgress", impatient)
+    monkeypatch.setattr("pipeline.run.fanout.StudyProgress", impatient)
     run_study(fake_study(tmp_path / "a", sleep_s=0.02), toolkit=fake_toolkit())
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -223,7 +223,7 @@ def test_progress_goes_to_stderr_in_plain_lines_and_can_be_silent(tmp_path, caps
 
 
 def impatient(console):
-    from pipeline.progress import StudyProgress
+    from pipeline.run.progress import StudyProgress
 
     return StudyProgress(console, period_s=0.05)
 

@@ -7,9 +7,9 @@ import psutil
 import pytest
 from rich.console import Console
 
-from pipeline.cluster_ray import RayCluster
+from pipeline.clusters.ray import RayCluster
 from pipeline.errors import UserError
-from pipeline.fanout import run_study
+from pipeline.run.fanout import run_study
 from tests.pipeline.fake import digests, fake_study, fake_toolkit
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]

@@ -3,9 +3,9 @@
 import pytest
 from rich.console import Console
 
-from pipeline.compose import read_command, with_hydra
-from pipeline.fanout import run_study
-from pipeline.study import make_study
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.study import make_study
+from pipeline.run.fanout import run_study
 from tests.pipeline.fake import digests
 
 

@@ -14,14 +14,14 @@ import pytest
 import yaml
 from rich.console import Console
 
-from pipeline import files
-from pipeline.cluster_connect import TOKEN_WORDS, lend_token
-from pipeline.cluster_ray import RayCluster
+from pipeline.clusters.connect import TOKEN_WORDS, lend_token
+from pipeline.clusters.ray import RayCluster
 from pipeline.errors import UserError
-from pipeline.fanout import run_study
-from pipeline.files import FolderLock, write_atomic
-from pipeline.progress import process_age_s
-from pipeline.run_head import ChangedRunError
+from pipeline.run import files
+from pipeline.run.fanout import run_study
+from pipeline.run.files import FolderLock, write_atomic
+from pipeline.run.head import ChangedRunError
+from pipeline.run.progress import process_age_s
 from tests.pipeline.fake import digests, fake_study, fake_toolkit, simulate
 from tests.soak import kills
 
@@ -126,8 +126,8 @@ def test_a_damaged_head_is_written_anew_and_said(finished, console, name, harm):
 
 
 def test_swapped_and_foreign_parts_are_computed_again(tmp_path, console, monkeypatch):
-    monkeypatch.setattr("pipeline.store.LANES_PER_PART", 8)
-    monkeypatch.setattr("pipeline.chunks.LANES_PER_PART", 8)
+    monkeypatch.setattr("pipeline.run.store.LANES_PER_PART", 8)
+    monkeypatch.setattr("pipeline.run.chunks.LANES_PER_PART", 8)
     run = run_study(fake_study(tmp_path / "a"), console=console, toolkit=fake_toolkit())
     tables = digests(run.folder)
     first, second, third = (run.folder / f"lanes/part-0000{n}.parquet" for n in range(3))
@@ -172,7 +172,7 @@ def test_a_folder_that_vanishes_is_named(tmp_path, console, monkeypatch):
 
 def test_a_limit_on_the_size_of_files_is_told(tmp_path):
     code = (
-        "import resource, sys; from pathlib import Path; from pipeline.files import *\n"
+        "import resource, sys; from pathlib import Path; from pipeline.run.files import *\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: write_atomic(Path(sys.argv[1]), b'x' * 4000)\n"
         "except UserError as error: print(error)"
@@ -200,7 +200,7 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
 HOLDER = """
 import sys
 from pathlib import Path
-from pipeline.files import FolderLock
+from pipeline.run.files import FolderLock
 with FolderLock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -15,9 +15,9 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from pipeline import record as record_module
-from pipeline.analyse import analyse
-from pipeline.mlflow_rows import selected_points
-from pipeline.mlflow_views import VIEW_TAG
+from pipeline.evidence.analyse import analyse
+from pipeline.mlflow_runs.rows import selected_points
+from pipeline.mlflow_runs.views import VIEW_TAG
 from pipeline.record import record
 from tests.unit.analysis.synthetic import write_run
 

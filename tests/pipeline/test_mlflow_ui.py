@@ -15,8 +15,8 @@ from mlflow.tracking import MlflowClient
 
 from pipeline import record as record_module
 from pipeline import ui
-from pipeline.analyse import analyse
 from pipeline.errors import UserError
+from pipeline.evidence.analyse import analyse
 from pipeline.record import record
 from pipeline.ui import answers, find_database, free_port, parse, serve, studies
 from tests.unit.analysis.synthetic import write_run

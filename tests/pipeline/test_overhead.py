@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 
 import sim
-from pipeline import aggregate
-from pipeline.aggregate import read_run, summarise, table_bytes
-from pipeline.analyse import analyse
-from pipeline.chart_rows import DRAWN_MAX, drawn_note, drawn_rows
-from pipeline.choice import Change, Choice
-from pipeline.fanout import run_study
-from pipeline.front import bootstrap_front, draw_means, find_knee, pareto_mask
-from pipeline.handover import read_recommendations, recommendations_text
+from pipeline.charts.rows import DRAWN_MAX, drawn_note, drawn_rows
+from pipeline.evidence import aggregate
+from pipeline.evidence.aggregate import read_run, summarise, table_bytes
+from pipeline.evidence.analyse import analyse
+from pipeline.evidence.choice import Change, Choice
+from pipeline.evidence.front import bootstrap_front, draw_means, find_knee, pareto_mask
+from pipeline.mlflow_runs.handover import read_recommendations, recommendations_text
+from pipeline.run.fanout import run_study
 from tests.bench.overhead import write_made_up
 from tests.pipeline import fake
 from tests.unit.analysis.synthetic import write_run
@@ -28,7 +28,7 @@ NOT_IN_WORKERS = (*LATE, "polars", "pydantic", "hydra", "rich")
 
 
 @pytest.mark.parametrize(
-    ("module", "late"), [("pipeline.sweep", LATE), ("sim, pipeline.cluster_ray", NOT_IN_WORKERS)]
+    ("module", "late"), [("pipeline.sweep", LATE), ("sim, pipeline.clusters.ray", NOT_IN_WORKERS)]
 )
 def test_nothing_is_imported_before_it_is_needed(module, late):
     code = f"import sys, {module}; print([name for name in {late} if name in sys.modules])"

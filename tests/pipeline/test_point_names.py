@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.aggregate import read_run
-from pipeline.point_names import ROLES, child_name, role_of, setting_of, setting_word, sweep_name
+from pipeline.evidence.aggregate import read_run
+from pipeline.evidence.point_names import ROLES, child_name, role_of, setting_of, setting_word, sweep_name
 from tests.unit.analysis.synthetic import write_run
 
 RATE = "policy.limits.core.rate_per_s"

@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from pipeline import race as race_module
-from pipeline.aggregate import RunFolderError, read_run, summarise
+from pipeline.adaptive import race as race_module
+from pipeline.adaptive.race import Race
+from pipeline.adaptive.race_steps import steps_of
 from pipeline.errors import ConfigError
-from pipeline.fanout import run_study
-from pipeline.race import Race
-from pipeline.race_steps import steps_of
-from pipeline.recommend import mark_front
+from pipeline.evidence.aggregate import RunFolderError, read_run, summarise
+from pipeline.evidence.recommend import mark_front
+from pipeline.run.fanout import run_study
 from tests.pipeline.adaptive import drive, noisy, race_study, stub_plan
 from tests.pipeline.fake import digests, fake_toolkit
 
@@ -93,7 +93,7 @@ def test_a_clearly_broken_constraint_drops_a_point_and_a_rival_that_breaks_it_dr
 
 
 def test_a_race_that_was_killed_after_any_write_ends_with_the_same_bytes(tmp_path, monkeypatch):
-    from pipeline import store
+    from pipeline.run import store
 
     expected = digests(raced(tmp_path / "whole", simulator=noisy(known, 0.2)).folder)
     monkeypatch.setattr(store.RunStore, "add", stopping(store.RunStore.add, 2))

@@ -17,9 +17,9 @@ from mlflow.tracking import MlflowClient
 
 from pipeline import record as record_module
 from pipeline import reproduce, ui
-from pipeline.analyse import analyse
+from pipeline.evidence.analyse import analyse
 from pipeline.record import QUIET, main, record
-from pipeline.store import RunStore
+from pipeline.run.store import RunStore
 from tests.unit.analysis.synthetic import write_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mlflow"), pytest.mark.timeout(900)]

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from pipeline import sweep
-from pipeline.aggregate import read_run
-from pipeline.analyse import analyse
-from pipeline.build import Inputs
-from pipeline.chart_lane import grouped, total_frame
-from pipeline.report_lane import (
+from pipeline.charts.lane import grouped, total_frame
+from pipeline.config.build import Inputs
+from pipeline.evidence.aggregate import read_run
+from pipeline.evidence.analyse import analyse
+from pipeline.page.lane import (
     BINS,
     MARKS_MOST,
     MIGRATIONS,
@@ -22,8 +22,8 @@ from pipeline.report_lane import (
     migration_frame,
     queue_frame,
 )
-from pipeline.timeline_counters import QUEUED
-from pipeline.timeline_log import Code, Part, log_of
+from pipeline.timelines.counters import QUEUED
+from pipeline.timelines.log import Code, Part, log_of
 from tests.reference.compare import lane_of
 from tests.reference.scenarios import random_scenario
 
@@ -158,7 +158,7 @@ def test_a_lane_that_takes_too_long_or_another_simulator_is_told(folder, tmp_pat
     for name in (QUEUES, MIGRATIONS):
         (folder / name).unlink()
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.report_lane.ENTRIES_SIMULATED", 10)
+        patch.setattr("pipeline.page.lane.ENTRIES_SIMULATED", 10)
         assert "not simulated again for a picture" in lane_tables(run, chosen).reason
     manifest = json.loads((folder / "manifest.json").read_text()) | {"source_digest": "0" * 64}
     run.manifest.update(manifest)

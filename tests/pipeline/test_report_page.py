@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from pipeline.analyse import analyse
+from pipeline.evidence.analyse import analyse
 from tests.unit.analysis.synthetic import write_run
 
 FLAGS = (

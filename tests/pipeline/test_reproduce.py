@@ -9,17 +9,19 @@ import polars as pl
 import pytest
 import yaml
 
-from pipeline import build, dvc_stages, reproduce, reproduce_find
-from pipeline.analyse import analyse
-from pipeline.checksums import file_digest
-from pipeline.compose import read_command, with_hydra
-from pipeline.fanout import run_study
-from pipeline.inputs import input_digests
-from pipeline.lanes import LanePlan, coreshift_toolkit
+from pipeline import dvc_stages, reproduce
+from pipeline.config import build
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.study import make_study
+from pipeline.evidence.analyse import analyse
 from pipeline.record import record
-from pipeline.reproduce_find import Recorded, find_recorded
-from pipeline.store import table_bytes
-from pipeline.study import make_study
+from pipeline.reproduction import find as reproduce_find
+from pipeline.reproduction.find import Recorded, find_recorded
+from pipeline.run.checksums import file_digest
+from pipeline.run.fanout import run_study
+from pipeline.run.inputs import input_digests
+from pipeline.run.lanes import LanePlan, coreshift_toolkit
+from pipeline.run.store import table_bytes
 
 TOPOLOGIES = Path(reproduce.__file__).parents[1] / "conf" / "topology"
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mlflow"), pytest.mark.timeout(900)]

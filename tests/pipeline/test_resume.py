@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.fanout import run_study
+from pipeline.run.fanout import run_study
 from tests.pipeline.fake import digests, fake_study, fake_toolkit
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from pipeline import store
-from pipeline.fanout import StudyJob, run_study
+from pipeline.run import store
+from pipeline.run.fanout import StudyJob, run_study
 from tests.pipeline.test_resume import stored
 from tests.pipeline.fake import fake_study, fake_toolkit
-import pipeline.chunks
-store.LANES_PER_PART = pipeline.chunks.LANES_PER_PART = 16
+import pipeline.run.chunks
+store.LANES_PER_PART = pipeline.run.chunks.LANES_PER_PART = 16
 folder, kind, enough = sys.argv[1:]
 keep = StudyJob._keep_results
 def keep_and_stay(self, results):
@@ -50,8 +50,8 @@ def stored(folder):
 
 @pytest.fixture
 def undisturbed(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.store.LANES_PER_PART", 16)
-    monkeypatch.setattr("pipeline.chunks.LANES_PER_PART", 16)
+    monkeypatch.setattr("pipeline.run.store.LANES_PER_PART", 16)
+    monkeypatch.setattr("pipeline.run.chunks.LANES_PER_PART", 16)
     study = fake_study(tmp_path / "undisturbed", replicates=10, sleep_s=0.03)
     return digests(run_study(study, toolkit=fake_toolkit()).folder)
 

@@ -13,14 +13,14 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from pipeline import store
-from pipeline.axes import Axis
-from pipeline.designs import unit_cube
-from pipeline.fanout import run_study
-from pipeline.hypervolume import hypervolume
-from pipeline.schema_sweep import SweepSearch
-from pipeline.search import Search, violation
-from pipeline.search_space import Space
+from pipeline.adaptive.search import Search, violation
+from pipeline.adaptive.search_space import Space
+from pipeline.config.axes import Axis
+from pipeline.config.designs import unit_cube
+from pipeline.config.schema_sweep import SweepSearch
+from pipeline.evidence.hypervolume import hypervolume
+from pipeline.run import store
+from pipeline.run.fanout import run_study
 from tests.pipeline.adaptive import OBJECTIVES, with_sweep
 from tests.pipeline.fake import Point, Section, digests, fake_study, fake_toolkit, section_digest
 from tests.pipeline.test_race import stopping
@@ -44,7 +44,7 @@ def means(policy):
 
 
 def search_study(folder, axes=AXES, front=None, replicates=2, **settings):
-    """A search that begins with a Latin hypercube and a baseline, as `pipeline.study` makes it."""
+    """A search that begins with a Latin hypercube and a baseline, as `pipeline.config.study` makes it."""
     sweep = SweepSearch(kind="search", **settings)
     study = fake_study(folder, (1.0,), ("small",), replicates)
     start = study.points[0].config
@@ -192,7 +192,7 @@ def test_constraints_lead_the_search(tmp_path):
     [("<=", 3.0, 0.0), ("<=", 6.0, 1.0), (">=", 1.5, 0.5), (">=", 6.0, -1.0), ("<", 3.0, math.ulp(0.0))],
 )
 def test_how_far_a_constraint_is_broken(sign, value, expected):
-    from pipeline.goals import Constraint
+    from pipeline.config.goals import Constraint
 
     assert violation(Constraint("slowdown_p99", sign, 3.0), value) == expected
 

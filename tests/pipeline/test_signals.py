@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from pipeline import record, report
-from pipeline.compose import read_command, with_hydra
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.study import make_study
 from pipeline.errors import UserError
-from pipeline.fanout import run_study
-from pipeline.study import make_study
+from pipeline.run.fanout import run_study
 from tests.pipeline.fake import digests, fake_toolkit, simulate
 from tests.pipeline.signalled import LANES_BEFORE, gated_study
 

@@ -14,10 +14,10 @@ from perfetto.trace_processor import TraceProcessor, TraceProcessorConfig
 
 import sim
 from pipeline import simulate
-from pipeline.build import Inputs
-from pipeline.timeline_log import Code, LaneLog, Part, log_of
-from pipeline.timeline_marks import AFFINITIES, CAUSES
-from pipeline.timeline_trace import STATES, trace_of
+from pipeline.config.build import Inputs
+from pipeline.timelines.log import Code, LaneLog, Part, log_of
+from pipeline.timelines.marks import AFFINITIES, CAUSES
+from pipeline.timelines.trace import STATES, trace_of
 from sim.kernels import log as kernel_log
 from sim.layout import core as C
 from sim.layout import lane as S

@@ -21,7 +21,7 @@ from pipeline.beam_trace.schedule import (
     Schedule,
     simulated_schedule,
 )
-from pipeline.chart_trace import busy_shares
+from pipeline.charts.trace import busy_shares
 from pipeline.errors import UserError
 from pipeline.replay_check import (
     Checked,

@@ -18,9 +18,9 @@ import numpy as np
 import yaml
 
 import sim
-from pipeline.build import build_topology, build_workload
+from pipeline.config.build import build_topology, build_workload
+from pipeline.config.schema_errors import load_section
 from pipeline.errors import ConfigError, UserError, did_you_mean
-from pipeline.schema_errors import load_section
 from sim.topology import to_description
 from sim.workload.replay import ReplayOp
 from tests.reference.scenarios import Scenario

@@ -30,8 +30,9 @@ WORDS = (
 SMALL = """
 import sys
 from pathlib import Path
-from pipeline import chunks, store
-from pipeline.fanout import run_study
+from pipeline.run import chunks
+from pipeline.run import store
+from pipeline.run.fanout import run_study
 from tests.pipeline.fake import fake_study, fake_toolkit
 store.LANES_PER_PART = chunks.LANES_PER_PART = 16
 folder, kind = sys.argv[1:]

@@ -8,7 +8,7 @@ import polars as pl
 import yaml
 
 from pipeline import sweep
-from pipeline.aggregate import RunTables
+from pipeline.evidence.aggregate import RunTables
 
 WORKLOAD = {
     "kind": "classes",

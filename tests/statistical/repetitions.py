@@ -1,7 +1,7 @@
 """A study repeated many times, as one table: the pipeline's own functions make all its intervals at once.
 
 Lanes that are independent and equal in law are cut into groups, each the replicates of one point: so every
-interval has passed through `pipeline.aggregate` and `pipeline.choice`, as those of a summary have.
+interval has passed through `aggregate` and `choice` of pipeline/evidence, as those of a summary have.
 """
 
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from pipeline.aggregate import interval_table, paired_differences
-from pipeline.choice import Choice, choose
+from pipeline.evidence.aggregate import interval_table, paired_differences
+from pipeline.evidence.choice import Choice, choose
 
 Columns = Mapping[str, np.ndarray]
 Intervals = tuple[np.ndarray, np.ndarray]

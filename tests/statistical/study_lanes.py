@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 import sim
-from pipeline.compose import read_command, with_hydra
-from pipeline.lanes import LanePlan, coreshift_toolkit
-from pipeline.study import make_study
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.study import make_study
+from pipeline.run.lanes import LanePlan, coreshift_toolkit
 
 
 def study_lanes(words: Sequence[str]) -> list[dict[str, np.ndarray]]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.choice import change_of
-from pipeline.front import bootstrap_front, draw_means
+from pipeline.evidence.choice import change_of
+from pipeline.evidence.front import bootstrap_front, draw_means
 from tests.statistical.repetitions import difference_intervals, gain_hits, hits, mean_intervals
 from tests.statistical.shares import LEVEL, refusal, share_at_least, share_at_most, share_is
 from tests.validation.case import FULL

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 import yaml
 
-from pipeline.aggregate import read_run, summarise
-from pipeline.recommend import SETTLED_SHARE, mark_front
+from pipeline.evidence.aggregate import read_run, summarise
+from pipeline.evidence.recommend import SETTLED_SHARE, mark_front
 from tests.statistical.real_sweep import BALANCED, BY_POLICY, BY_START, OBJECTIVE, studies_of, sweep_policies
 
 COPIES = [f"copy{number}" for number in range(10)]

@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 import sim
-from pipeline.compose import read_command, with_hydra
-from pipeline.lanes import LanePlan, coreshift_toolkit
-from pipeline.study import make_study
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.study import make_study
+from pipeline.run.lanes import LanePlan, coreshift_toolkit
 from sim.programs import copies_of
 from tests.analytic.queues import FREE, MEAN_NS, SHARE, STAY, cores, customers, demand, horizon
 from tests.bench.statistical_speed import PointLanes, compare

@@ -14,7 +14,7 @@ from rich.table import Table
 import sim
 from pipeline.entry import run_main
 from pipeline.errors import UserError
-from pipeline.files import write_atomic
+from pipeline.run.files import write_atomic
 from tests.validation.case import FULL, QUICK, Case, Scale
 from tests.validation.markdown import markdown
 from tests.validation.registry import all_cases

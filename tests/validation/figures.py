@@ -7,7 +7,7 @@ import altair as alt
 import polars as pl
 import vl_convert
 
-from pipeline.chart_parts import BLUE, MUTED, POLICY_COLOURS, RED
+from pipeline.charts.parts import BLUE, MUTED, POLICY_COLOURS, RED
 from tests.validation.case import Plot
 
 WIDTH, HEIGHT = 430, 270

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from pipeline.aggregate import RunFolderError, read_run, summarise, write_table
+from pipeline.evidence.aggregate import RunFolderError, read_run, summarise, write_table
 from tests.unit.analysis.synthetic import write_run
 
 METRIC = "load_imbalance"

@@ -16,12 +16,12 @@ import yaml
 from rich.console import Console
 
 import sim
-from pipeline.aggregate import read_run, summarise
-from pipeline.analyse import analyse
+from pipeline.evidence.aggregate import read_run, summarise
+from pipeline.evidence.analyse import analyse
+from pipeline.evidence.recommend import mark_front
+from pipeline.evidence.rerun import has_value, study_words
+from pipeline.evidence.summary_table import print_summary, summary_json
 from pipeline.plain import plain, plain_name
-from pipeline.recommend import mark_front
-from pipeline.rerun import has_value, study_words
-from pipeline.summary_table import print_summary, summary_json
 from tests.unit.analysis.synthetic import make_points, truth, write_run
 
 TABLES = (
@@ -112,7 +112,7 @@ def test_tables_have_the_same_bytes_each_time(found, tmp_path):
 
 def test_tables_do_not_depend_on_threads(found, tmp_path):
     folder = write_run(tmp_path / "threshold" / "abcdef123456")
-    code = "import sys; from pipeline.analyse import analyse; analyse(sys.argv[1], draw=False)"
+    code = "import sys; from pipeline.evidence.analyse import analyse; analyse(sys.argv[1], draw=False)"
     root = Path(__file__).resolve().parents[3]
     subprocess.run(
         [sys.executable, "-c", code, str(folder)],

@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 from rich.text import Text
 
-from pipeline.aggregate import paired_differences
-from pipeline.choice import change_of
-from pipeline.summary_table import comparison_text
+from pipeline.evidence.aggregate import paired_differences
+from pipeline.evidence.choice import change_of
+from pipeline.evidence.summary_table import comparison_text
 
 BASELINE = pl.DataFrame(
     {"point": [0, 1], "baseline_point": [0, 0]}, schema=dict.fromkeys(("point", "baseline_point"), pl.Int32)

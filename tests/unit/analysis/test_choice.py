@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.choice import Choice, choose
-from pipeline.choice_text import choice_sentence
+from pipeline.evidence.choice import Choice, choose
+from pipeline.evidence.choice_text import choice_sentence
 
 POINTS, REPLICATES = 90, 16
 BASELINE = 0

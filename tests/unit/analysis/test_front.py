@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.front import bootstrap_front, pareto_mask, pareto_mask_any
-from pipeline.knee import find_knee, rank_rows
+from pipeline.evidence.front import bootstrap_front, pareto_mask, pareto_mask_any
+from pipeline.evidence.knee import find_knee, rank_rows
 
 CONVEX = np.array([[0.0, 1.0], [0.1, 0.4], [0.4, 0.15], [1.0, 0.0], [0.6, 0.6]])
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.aggregate import read_run, summarise
-from pipeline.cell import study_cells
-from pipeline.hypervolume import cell_hypervolume, hypervolume
+from pipeline.evidence.aggregate import read_run, summarise
+from pipeline.evidence.cell import study_cells
+from pipeline.evidence.hypervolume import cell_hypervolume, hypervolume
 from tests.unit.analysis.synthetic import write_run
 
 CORNER = 5

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from pipeline.feasible import bounds_of
-from pipeline.front import Rule, bootstrap_front, draw_means, front_of, pareto_mask
-from pipeline.goals import Constraint
-from pipeline.knee import find_knee, ruler_of
+from pipeline.config.goals import Constraint
+from pipeline.evidence.feasible import bounds_of
+from pipeline.evidence.front import Rule, bootstrap_front, draw_means, front_of, pareto_mask
+from pipeline.evidence.knee import find_knee, ruler_of
 
 # Ends of three objectives, a knee, and a point that bulges out.
 THREE = np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0], [0.3, 0.4, 0.5], [0.6, 0.6, 0.9], [2, 2, 2]])

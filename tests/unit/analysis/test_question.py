@@ -12,18 +12,18 @@ import pytest
 import yaml
 from rich.console import Console
 
-from pipeline.aggregate import RunFolderError, read_run
-from pipeline.analyse import analyse
-from pipeline.ask import ask
-from pipeline.choice import choose
-from pipeline.compose import read_command
-from pipeline.constraint_words import expand_constraints
+from pipeline.config.compose import read_command
+from pipeline.config.constraint_words import expand_constraints
 from pipeline.errors import ConfigError
-from pipeline.fanout import run_study
-from pipeline.question import restate
+from pipeline.evidence.aggregate import RunFolderError, read_run
+from pipeline.evidence.analyse import analyse
+from pipeline.evidence.ask import ask
+from pipeline.evidence.choice import choose
+from pipeline.evidence.question import restate
+from pipeline.evidence.rerun import command_line, rerun_of, study_words
+from pipeline.evidence.summary_table import print_summary, summary_json
 from pipeline.report import run as report
-from pipeline.rerun import command_line, rerun_of, study_words
-from pipeline.summary_table import print_summary, summary_json
+from pipeline.run.fanout import run_study
 from tests.pipeline import fake
 from tests.unit.analysis.synthetic import write_run
 

@@ -11,20 +11,20 @@ import polars as pl
 import pytest
 import yaml
 
-from pipeline import figures as figures_module
-from pipeline.analyse import analyse
-from pipeline.chart_evidence import robustness_figure, rounds_figure, sensitivity_figure
-from pipeline.chart_front import feasible_mask, front_figure, front_frame
-from pipeline.chart_funnel import REASONS, funnel_frame
-from pipeline.chart_heat import heat_pairs, heat_panels
-from pipeline.chart_spread import box_frame, dot_frame, lane_frame
+from pipeline.charts import figures as figures_module
+from pipeline.charts.evidence import robustness_figure, rounds_figure, sensitivity_figure
+from pipeline.charts.figures import draw_figures
+from pipeline.charts.front import feasible_mask, front_figure, front_frame
+from pipeline.charts.funnel import REASONS, funnel_frame
+from pipeline.charts.heat import heat_pairs, heat_panels
+from pipeline.charts.spread import box_frame, dot_frame, lane_frame
+from pipeline.config.goals import goals_of
 from pipeline.errors import UserError
-from pipeline.figures import draw_figures
-from pipeline.goals import goals_of
+from pipeline.evidence.analyse import analyse
+from pipeline.page.html import page
+from pipeline.page.machine import machine_data, machine_svg
+from pipeline.page.table import ROWS_MOST, columns_of, settings_table, words
 from pipeline.report import kinds_of
-from pipeline.report_html import page
-from pipeline.report_machine import machine_data, machine_svg
-from pipeline.report_table import ROWS_MOST, columns_of, settings_table, words
 from sim.topology import topology_from_description
 from tests.unit.analysis.synthetic import write_run
 

@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 import yaml
 
-from pipeline.aggregate import read_run, summarise
-from pipeline.analyse import analyse
-from pipeline.cell import study_cells
-from pipeline.recommend import mark_cells
-from pipeline.regret import check_seeds, front_measure, halves, regret_of
-from pipeline.robustness import COMPROMISE, check_robustness
+from pipeline.evidence.aggregate import read_run, summarise
+from pipeline.evidence.analyse import analyse
+from pipeline.evidence.cell import study_cells
+from pipeline.evidence.recommend import mark_cells
+from pipeline.evidence.regret import check_seeds, front_measure, halves, regret_of
+from pipeline.evidence.robustness import COMPROMISE, check_robustness
 from tests.unit.analysis.synthetic import write_run
 
 # Setting -> (imbalance, overhead); ends, and a knee that is another setting in each cell.

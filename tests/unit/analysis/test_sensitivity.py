@@ -9,15 +9,15 @@ import pytest
 import yaml
 from scipy import stats
 
-from pipeline.aggregate import read_run, summarise
-from pipeline.axes import Axis
-from pipeline.compose import read_command, with_hydra
-from pipeline.designs import saltelli_cube
-from pipeline.effects import eta_squared, level_codes, partial_ranks, ranks_of
-from pipeline.grid import DESIGN, design_table, expand_grid, expand_samples
-from pipeline.sensitivity import sensitivity_table
-from pipeline.sobol import resampled
-from pipeline.study import make_study
+from pipeline.config.axes import Axis
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.designs import saltelli_cube
+from pipeline.config.grid import DESIGN, design_table, expand_grid, expand_samples
+from pipeline.config.study import make_study
+from pipeline.evidence.aggregate import read_run, summarise
+from pipeline.evidence.effects import eta_squared, level_codes, partial_ranks, ranks_of
+from pipeline.evidence.sensitivity import sensitivity_table
+from pipeline.evidence.sobol import resampled
 from tests.unit.analysis.synthetic import write_run
 
 KEYS = ("policy.a", "policy.b", "policy.c")

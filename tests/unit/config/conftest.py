@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from hydra.core.config_store import ConfigStore
 
-from pipeline.compose import read_command, with_hydra
-from pipeline.grid import Study
-from pipeline.groupfile import GROUPS_OF_FILES
-from pipeline.study import make_study
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.grid import Study
+from pipeline.config.groupfile import GROUPS_OF_FILES
+from pipeline.config.study import make_study
 
 MakeStudy = Callable[..., Study]
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from pipeline.compose import read_command, with_hydra
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.study import make_study
 from pipeline.errors import ConfigError
-from pipeline.lanes import LanePlan, coreshift_toolkit
-from pipeline.study import make_study
+from pipeline.run.lanes import LanePlan, coreshift_toolkit
 
 SMALL = ("topology=two_core", "workload=steady")
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.axes import Axis, axis_of, parse_overrides
-from pipeline.designs import unit_cube
+from pipeline.config.axes import Axis, axis_of, parse_overrides
+from pipeline.config.designs import unit_cube
+from pipeline.config.grid import expand_grid, expand_samples
 from pipeline.errors import ConfigError
-from pipeline.grid import expand_grid, expand_samples
 
 
 def axis(text: str) -> Axis:

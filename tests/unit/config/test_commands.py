@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from pipeline import cli, simulate, sweep, topology, trace
-from pipeline.compose import read_command, split_flags
-from pipeline.rerun import rerun_of
+from pipeline.config.compose import read_command, split_flags
+from pipeline.evidence.rerun import rerun_of
 from tests.unit.config.conftest import MakeStudy
 
 SHORT = (

@@ -6,11 +6,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from pipeline.axes import Axis, axis_of, parse_overrides
-from pipeline.design_range import takes_whole
-from pipeline.designs import DESIGNS, unit_cube
+from pipeline.config.axes import Axis, axis_of, parse_overrides
+from pipeline.config.design_range import takes_whole
+from pipeline.config.designs import DESIGNS, unit_cube
+from pipeline.config.grid import expand_grid, expand_samples
 from pipeline.errors import ConfigError
-from pipeline.grid import expand_grid, expand_samples
 from tests.unit.config.conftest import MakeStudy
 
 THRESHOLD = "policy.threshold_factor"

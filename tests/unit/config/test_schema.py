@@ -11,10 +11,10 @@ import pytest
 from pydantic import TypeAdapter
 
 import sim
+from pipeline.config.schema import Config
+from pipeline.config.schema_errors import load_config
+from pipeline.config.schema_spec import MODELS, BindingPart, CostPart, FaultsPart, PolicyPart, SimulationPart
 from pipeline.errors import ConfigError
-from pipeline.schema import Config
-from pipeline.schema_errors import load_config
-from pipeline.schema_spec import MODELS, BindingPart, CostPart, FaultsPart, PolicyPart, SimulationPart
 
 RUN = {"op": "run", "draw": {"kind": "exponential", "mean": 5}}
 CLASSES = {"kind": "classes", "classes": {"a": {"count": 3, "program": [RUN]}}}

@@ -10,11 +10,11 @@ import yaml
 
 import conf
 import sim
-from pipeline.axes import group_options
-from pipeline.build import build_topology, check_together
-from pipeline.compose import GROUPS, compose, current_loader, read_command, with_hydra
+from pipeline.config.axes import group_options
+from pipeline.config.build import build_topology, check_together
+from pipeline.config.compose import GROUPS, compose, current_loader, read_command, with_hydra
+from pipeline.config.schema_errors import load_config
 from pipeline.errors import ConfigError
-from pipeline.schema_errors import load_config
 from tests.unit.config.conftest import MakeStudy
 
 CONF = Path(str(conf.__path__[0]))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.chunks import Planner
-from pipeline.store import LANES_PER_PART
+from pipeline.run.chunks import Planner
+from pipeline.run.store import LANES_PER_PART
 
 
 def run(planner, seconds_of):

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from pipeline import files
 from pipeline.errors import UserError
-from pipeline.files import FolderLock, check_writable, write_atomic
+from pipeline.run import files
+from pipeline.run.files import FolderLock, check_writable, write_atomic
 
 DEAD = 2**22 + 1  # above the largest process id of Linux
 
@@ -58,7 +58,7 @@ def test_the_lock_of_a_living_process_holds(tmp_path):
         with pytest.raises(UserError, match=f"already being run by process {os.getpid()} on"):
             FolderLock(path).__enter__()
         code = (
-            "import sys; from pathlib import Path; from pipeline.files import *\n"
+            "import sys; from pathlib import Path; from pipeline.run.files import *\n"
             "try: FolderLock(Path(sys.argv[1])).__enter__()\n"
             "except UserError as error: print(error)"
         )

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import polars as pl
 
-from pipeline import manifest
-from pipeline.manifest import add_session, git_state, run_key, write_manifest
-from pipeline.points import points_table
+from pipeline.run import manifest
+from pipeline.run.manifest import add_session, git_state, run_key, write_manifest
+from pipeline.run.points import points_table
 from tests.pipeline.fake import Section
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline import files, store
 from pipeline.errors import UserError
-from pipeline.store import RunStore, lane_frame, table_bytes
+from pipeline.run import files, store
+from pipeline.run.store import RunStore, lane_frame, table_bytes
 
 REPLICATES = 3
 LANES = 30

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from pipeline import topology
-from pipeline.build import build_topology
-from pipeline.schema_errors import load_section
+from pipeline.config.build import build_topology
+from pipeline.config.schema_errors import load_section
 from sim.topology.beam_convert import beam_of
 from sim.topology.beam_sct import parse_sct
 from sim.topology.beam_term import parse_term

@@ -81,7 +81,7 @@ def coverage_plot(title: str, found: Found, x_title: str = "replicates") -> Plot
 def coverage_mm1(scale: Scale) -> Outcome:
     """One core at load 0.5, a short run of 200 customers, repeated as studies of 3, 5, 8 and 16 replicates.
 
-    Each study's interval is the summary's own (`pipeline.aggregate.interval_table`). Utilisation and
+    Each study's interval is the summary's own (`pipeline.evidence.aggregate.interval_table`). Utilisation and
     throughput are close to normal: 95 % of their intervals hold the known value, within the binomial
     tolerance. The mean waiting time of so short a run is skewed, the hard case: Student's interval, which
     leans on normal means, covers less.
@@ -199,8 +199,8 @@ def coverage_pairs(scale: Scale) -> Outcome:
     """Two cores at load 0.5: a queue each (random placement) against one for both, with the same customers.
 
     The difference of their mean waiting times is that of M/M/1 and M/M/2, and so is the gain in per cent.
-    The paired interval is the summary's own (`pipeline.aggregate.paired_differences`), the gain's that of a
-    choice by the study's objective (`pipeline.choice.choose`), estimated on every other replicate.
+    The paired interval is the summary's own (`aggregate.paired_differences`), the gain's that of a
+    choice by the study's objective (`pipeline.evidence.choice.choose`), estimated on every other replicate.
     """
     load, length = 0.5, 600
     apart = lanes("coverage pairs", STUDIES * 5, scale, queue(load, length, 2))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 import sim
-from pipeline.build import Inputs, build
-from pipeline.compose import read_command, with_hydra
-from pipeline.study import make_study
+from pipeline.config.build import Inputs, build
+from pipeline.config.compose import read_command, with_hydra
+from pipeline.config.study import make_study
 from tests.validation.case import Series
 from tests.validation.judge import half_width
 

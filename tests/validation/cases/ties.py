@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 import sim
-from pipeline.aggregate import read_run, summarise
-from pipeline.choice import Choice
-from pipeline.front import bootstrap_front, find_knee, pareto_mask
-from pipeline.recommend import SETTLED_SHARE, choose_by_objective, mark_front
+from pipeline.evidence.aggregate import read_run, summarise
+from pipeline.evidence.choice import Choice
+from pipeline.evidence.front import bootstrap_front, find_knee, pareto_mask
+from pipeline.evidence.recommend import SETTLED_SHARE, choose_by_objective, mark_front
 from tests.analytic.queues import FREE, MEAN_NS, cores, customers, demand, horizon
 from tests.statistical.real_sweep import BALANCED, BY_POLICY, BY_START, OBJECTIVE, studies_of, sweep_policies
 from tests.statistical.repetitions import choices, hits, mean_intervals

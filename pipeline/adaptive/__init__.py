@@ -1,0 +1,1 @@
+"""Designs that ask for lanes in rounds: race and search."""

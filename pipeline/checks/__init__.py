@@ -1,0 +1,1 @@
+"""What `pipeline.doctor` looks at."""

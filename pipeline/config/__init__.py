@@ -1,0 +1,1 @@
+"""From a command line to a study: composition, validation, axes, points."""

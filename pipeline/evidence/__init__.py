@@ -1,0 +1,1 @@
+"""From tables of lanes to an answer: means, fronts, choices, and how sure they are."""

@@ -1,0 +1,1 @@
+"""What `pipeline.explore` shows, in the terminal and in the browser."""

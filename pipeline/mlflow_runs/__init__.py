@@ -1,0 +1,1 @@
+"""A finished study as MLflow's experiments, runs, datasets and views."""

@@ -1,0 +1,1 @@
+"""A lane's log as a Perfetto trace."""
