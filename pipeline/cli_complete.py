@@ -74,6 +74,7 @@ UNINSTALL = {
 }
 COMMON = ("--help", "--json", "--quiet", "--traceback")
 # Commands whose words are Hydra's, and what they take beside its groups and keys.
+LISTS = ("front.objectives.", "front.constraints.")
 HYDRA_WORDS = {
     "sweep": (),
     "simulate": (
@@ -199,4 +200,6 @@ def hydra_answers(name: str, rest: str, word: str) -> Iterable[str]:
         found = [f"{key}={before},{one.partition('=')[2]}" for one in found]
     if name not in HYDRA_WORDS:
         return [one for one in found if one.startswith("topology")]
+    # Hydra offers the places of a list, as in front.objectives.0, which no command takes.
+    found = [one.removesuffix(".") + "=" if one in LISTS else one for one in found]
     return [one for one in found if not one.startswith(("hydra", "dvc"))]

@@ -30,10 +30,10 @@ from pipeline.evidence.aggregate import LABELS, read_run, write_text
 from pipeline.evidence.analyse import Analysis, analyse_tables, finite
 from pipeline.evidence.point_names import setting_of
 from pipeline.evidence.recommend import Recommendation
+from pipeline.run.checksums import COMPLETE
 from pipeline.run.fanout import outputs_folder, run_study
 from pipeline.run.files import write_atomic
 from pipeline.run.lanes import LanePlan, coreshift_toolkit
-from pipeline.run.store import COMPLETE
 
 PARAMS = Path("conf/dvc/params.yaml")
 FOLDER = Path("outputs/dvc")

@@ -1,5 +1,6 @@
-"""Settings and their keys as people write them."""
+"""Settings, their keys and measured numbers as people write them."""
 
+import math
 from typing import Any
 
 
@@ -19,3 +20,12 @@ def plain_name(key: str) -> str:
     `threshold_factor`, `workload.load` is `workload_load`.
     """
     return key.removeprefix("policy.").removeprefix("limits.").replace(".", "_")
+
+
+def number(value: float | None, sign: bool = False) -> str:
+    """A number for people: four significant digits, thousands in groups."""
+    if value is None or math.isnan(value):
+        return "n/a"
+    if value and abs(value) >= 1000:
+        return f"{value:{'+' if sign else ''},.0f}"
+    return f"{value:{'+' if sign else ''}.4g}"

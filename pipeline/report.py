@@ -4,8 +4,9 @@ Aggregates the lanes again, finds the front and the recommended setting, draws t
 summary.parquet, pareto.parquet, recommended.yaml, metrics.json and report.html, and prints the
 answer.
 
-  run=latest             run folder; `latest` is the newest one below outputs=
-  outputs=outputs        where `run=latest` looks
+  run=latest             run folder, run key or its beginning, or a study (its newest sweep); `latest` is
+                         the run written last
+  outputs=outputs        where runs are looked for
   draw=true              figures and report.html
   figures=png,svg        every figure as these files; without it the main ones as both
   record=false           also record the run in MLflow (again, or for the first time)
@@ -36,6 +37,7 @@ from pipeline.evidence.analyse import Analysis, analyse
 from pipeline.evidence.ask import ask, split_question
 from pipeline.evidence.partial_report import reportable
 from pipeline.evidence.summary_table import print_record, print_summary, summary_json
+from pipeline.explorer.runs import pick_run
 from pipeline.record import CHILDREN, Recording, RecordStatus
 from pipeline.ui import parse
 
@@ -55,7 +57,8 @@ def find_run(values: Mapping[str, str]) -> Path:
     UserError if there is none.
     """
     if values["run"] != "latest":
-        return Path(values["run"]).expanduser()
+        path = Path(values["run"]).expanduser()
+        return path if path.is_dir() else pick_run(values["run"], Path(values["outputs"]).expanduser())
     found = list(Path(values["outputs"]).expanduser().glob("*/*/manifest.json"))
     if not found:
         raise UserError(f"{values['outputs']}: no run in it", "run a sweep first, or name one: run=...")

@@ -39,8 +39,9 @@ from pipeline.reproduction.find import Recorded, find_recorded
 from pipeline.reproduction.point import lone_point
 from pipeline.reproduction.text import print_answer
 from pipeline.run.checksums import check_tables, file_digest, stated_tables
-from pipeline.run.fanout import StudyRun, outputs_folder, run_study
+from pipeline.run.fanout import outputs_folder, run_study
 from pipeline.run.lanes import LanePlan, coreshift_toolkit
+from pipeline.run.study_run import StudyRun
 
 OPTIONS = {
     "point": "", "into": "outputs/reproduced", "outputs": "outputs", "output": "table",

@@ -21,8 +21,9 @@ from pipeline.debug import tell_breaks, toolkit_of
 from pipeline.entry import run_main
 from pipeline.errors import UserError
 from pipeline.evidence.partial import KEY, partial_words
-from pipeline.run.fanout import InterruptedStudyError, StudyRun, run_study
+from pipeline.run.fanout import run_study
 from pipeline.run.signals import ending_at_once
+from pipeline.run.study_run import InterruptedStudyError, StudyRun
 
 if TYPE_CHECKING:
     from pipeline.evidence.analyse import Analysis
@@ -54,6 +55,9 @@ def sweep(words: Sequence[str]) -> int:
             show_partial(study, error)
         raise
     if tell_breaks(study, run.failed_lanes) == run.lanes:
+        return run.exit_code
+    if len(run.failed_lanes) == run.lanes:
+        print("No lane has a result, so there is nothing to compare.", file=sys.stderr)
         return run.exit_code
     # Here, as statistics and charts take a second to import, which the first lane need not wait for.
     from pipeline.evidence.analyse import analyse

@@ -109,11 +109,12 @@ class Race:
 
     def tell(self, results: pl.DataFrame) -> None:
         """Book the results, and drop what has lost."""
-        points, replicates = results["point"].to_numpy(), results["replicate"].to_numpy()
+        # Cast, as a round without any result has columns without a type.
+        points, replicates = (results[name].cast(pl.Int64).to_numpy() for name in ("point", "replicate"))
         for place, name in enumerate(self.metrics):
             values = results[name].cast(pl.Float64).fill_null(math.nan).to_numpy()
             self._values[replicates, points, place] = values
-        came = points.astype(np.int64) * self.plan.replicates + replicates
+        came = points * self.plan.replicates + replicates
         missing = np.setdiff1d(self._asked, came)
         self._failed[missing // self.plan.replicates] = True
         for each in self.fields:

@@ -103,7 +103,6 @@ def sensitivity_chart(part: pl.DataFrame) -> Any:
 
 def robustness_figure(run: RunTables, chosen: Recommendation, name: str) -> Figure | None:
     """What a setting found in one situation loses in the others: a matrix; None with a single situation."""
-    del chosen  # the matrix is of the whole study
     needed = {"setting", "found_in", "checked_in", "regret", "regret_low", "regret_high", "feasible"}
     table = table_of(run, ROBUSTNESS, needed)
     if table is None or table["checked_in"].n_unique() < 2:
@@ -112,12 +111,14 @@ def robustness_figure(run: RunTables, chosen: Recommendation, name: str) -> Figu
     columns = table["checked_in"].unique(maintain_order=True).to_list()
     keys = [Key(f"{letter(i)}: {s}, found in {found}", "", "none") for i, (s, found) in enumerate(rows)]
     keys += [Key(f"{i + 1}: {words}", "", "none") for i, words in enumerate(columns)]
+    # Of the whole study, so that any of its answers tells by what all were chosen.
+    unit = "the front's extent" if chosen.choice is None else "its mean of the metric chosen by"
     return Figure(
         name, "robustness", "Does it hold elsewhere?",
         "A row is a recommended setting, a column a situation where it was tried. The number is its "
-        "regret: what it loses there against the setting that the rule takes there, as a share of the "
-        "front's extent. "
-        "✕ = it breaks a constraint there. Framed: where it was found. Intervals are below the pointer.",
+        f"regret: what it loses there against the setting that the rule takes there, as a share of {unit}. "
+        "✕ = it breaks a constraint there. Framed: where it was found; the number is that on other seeds, if "
+        "there are replicates enough. Intervals are below the pointer.",
         [Panel("Regret", robustness_chart(table, rows, columns))], keys, is_wide=True,
     )  # fmt: skip
 

@@ -57,7 +57,7 @@ def draw_figures(
     for found in chosen[:CELLS_MAX]:
         rows = summary.filter(pl.col("point").is_in(found.points))
         suffix = f"-{found.slug}" if len(chosen) > 1 else ""
-        drawn = drawn_rows(rows, found, min(len(chosen), CELLS_MAX))
+        drawn = drawn_rows(rows, found, min(len(chosen), CELLS_MAX), run.goals.objectives)
         figures += cell_figures(run, rows, drawn, found, suffix)
     figures += study_figures(run, chosen[:CELLS_MAX])
     files = {name: run.folder / name for name in (QUEUES, MIGRATIONS) if (run.folder / name).exists()}

@@ -24,7 +24,8 @@ from pipeline.charts.parts import (
 )
 from pipeline.config.goals import Constraint, Goals, goals_of
 from pipeline.evidence.aggregate import RunTables
-from pipeline.evidence.recommend import Recommendation, setting_text
+from pipeline.evidence.recommend import Recommendation
+from pipeline.evidence.setting import setting_text
 
 HEIGHT = 400
 LOG_FROM = 20.0

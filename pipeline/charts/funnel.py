@@ -9,7 +9,8 @@ import polars as pl
 from pipeline.charts.figure import Figure, Key, Panel
 from pipeline.charts.parts import BLUE, INK, MUTED, extent
 from pipeline.evidence.aggregate import RunTables
-from pipeline.evidence.recommend import Recommendation, setting_text
+from pipeline.evidence.recommend import Recommendation
+from pipeline.evidence.setting import setting_text
 
 REASONS = (
     "offline", "mask", "capacity", "memory", "process_limit", "return", "core_limit", "system_limit",

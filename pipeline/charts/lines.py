@@ -1,5 +1,6 @@
 """Metrics along the first axis of a sweep: a line a policy, or a dot a setting where there is no grid."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +50,10 @@ def line_panels(
     ]  # fmt: skip
     x = alt.X(f"at:{kind}", title=plain_name(axis), scale=scale, sort=axis_order(grid, axis),
               axis=axis_ticks(kind, grid[axis].unique().drop_nulls().sort().to_list()))  # fmt: skip
-    mark = pl.DataFrame({"at": [axis_label(picked[axis]) if kind == "O" else picked[axis]]})
+    at: Any = axis_label(picked[axis]) if kind == "O" else picked[axis]
+    # A policy that was not swept over the axis may have a value without a place on it.
+    has_place = kind == "O" or (at is not None and math.isfinite(at))
+    mark = pl.DataFrame({"at": [at] if has_place else []})
     panels = []
     for metric in headline_metrics(run, grid, PANELS_MOST):
         frame = grid.select("at", "line", "point", *value_frame(grid, metric, "y")).drop_nulls("y")

@@ -35,7 +35,7 @@ STACK_COLOURS = ["#1B2A49", "#0072B2", "#D55E00", "#56B4E9", "#F0C94A", "#E3E3E3
 def metric_title(name: str) -> str:
     """A metric's name and unit for an axis."""
     known = getattr(sim, "METRICS", {}).get(name)
-    text = name.removesuffix("_ns").removesuffix("_per_s").replace("_", " ")
+    text = name.removesuffix("_ns").removesuffix("_per_s").removesuffix("_j").replace("_", " ")
     if name.endswith("_ns"):
         return f"{text} (µs)"
     if name.endswith("_per_s"):

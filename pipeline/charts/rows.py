@@ -1,5 +1,7 @@
 """Which settings a chart shows: few enough to be drawn, and opened in a browser, in a moment."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -11,24 +13,31 @@ DRAWN_LEAST = 300
 FRONT_SHARE = 0.4
 
 
-def drawn_rows(rows: pl.DataFrame, chosen: Recommendation, charts: int) -> pl.DataFrame:
+def drawn_rows(
+    rows: pl.DataFrame, chosen: Recommendation, charts: int, objectives: Sequence[str] = OBJECTIVES
+) -> pl.DataFrame:
     """All rows of a study cell if they are few; else the telling ones and a sample, in the same order.
 
-    The recommended point and the baseline stay, the front is thinned evenly along the overhead with both
-    of its ends, and the rest is a sample that is the same each time.
+    The recommended point and the baseline stay, the front is thinned evenly along its last objective with
+    the ends of all objectives, and the rest is a sample that is the same each time.
 
     Parameters
     ----------
-    rows   : summary rows of the cell
-    charts : cells that are drawn, which share DRAWN_MAX
+    rows       : summary rows of the cell
+    charts     : cells that are drawn, which share DRAWN_MAX
+    objectives : of the front
     """
     most = max(DRAWN_MAX // max(charts, 1), DRAWN_LEAST)
     if rows.height <= most:
         return rows
     marked = {chosen.point, chosen.baseline}
-    front = rows.filter(pl.col("pareto")).sort(f"{OBJECTIVES[1]}_mean", "point")["point"]
-    steps = np.linspace(0, len(front) - 1, min(len(front), int(FRONT_SHARE * most)))
-    kept = marked | set(front.gather(np.unique(steps.astype(np.int64))))
+    front = rows.filter(pl.col("pareto"))
+    kept = {*marked}
+    for name in objectives:
+        order = front.sort(f"{name}_mean", "point")["point"]
+        kept |= {*order.head(1), *order.tail(1)}
+    steps = np.linspace(0, len(order) - 1, min(len(order), int(FRONT_SHARE * most)))
+    kept |= {*order.gather(np.unique(steps.astype(np.int64)))}
     kept.discard(None)
     others = rows.filter(~pl.col("point").is_in(list(kept)))["point"]
     kept |= set(others.sample(min(len(others), most - len(kept)), seed=1))

@@ -23,8 +23,9 @@ class Constraint:
 
     @property
     def text(self) -> str:
-        """As people write it."""
-        return f"{self.metric} {self.sign} {self.bound:g}"
+        """As people write it, the bound in as many digits as it has: run keys tell bounds apart by them."""
+        short = f"{self.bound:g}"
+        return f"{self.metric} {self.sign} {short if float(short) == self.bound else repr(self.bound)}"
 
     def holds(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which values meet it; NaN never does."""

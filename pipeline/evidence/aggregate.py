@@ -21,7 +21,7 @@ from pipeline.adaptive.rounds import DROPPED
 from pipeline.config.goals import Goals, goals_of
 from pipeline.errors import UserError
 from pipeline.run.files import write_atomic
-from pipeline.run.store import table_bytes
+from pipeline.run.tables import table_bytes
 from pipeline.run.worker import COMPLETED
 
 CONFIDENCE = 0.95

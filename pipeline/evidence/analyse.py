@@ -15,7 +15,8 @@ from pipeline.evidence.aggregate import RunTables, read_run, summarise, write_ta
 from pipeline.evidence.cell import study_cells
 from pipeline.evidence.choice_text import flags_file
 from pipeline.evidence.hypervolume import cell_hypervolume
-from pipeline.evidence.recommend import Recommendation, mark_cells, policy_file
+from pipeline.evidence.policy_file import policy_file
+from pipeline.evidence.recommend import Recommendation, mark_cells
 from pipeline.evidence.robustness import Robustness, check_robustness
 from pipeline.evidence.robustness_text import robustness_json
 from pipeline.evidence.sensitivity import sensitivity_table

@@ -70,7 +70,38 @@ def ask(folder: Path, words: Sequence[str]) -> None:
         )
     # A race has lanes for one front alone.
     _ = replace(run, config={**run.config, **known}).dropped
-    restate(folder, known, [word for word in expand_constraints(words) if is_question(word)])
+    given = [word for word in expand_constraints(words) if is_question(word)]
+    back = taken_back(run.config, known, named)
+    restate(folder, known, [*still_asked(run.manifest.get("command"), [*given, *back]), *given, *back])
+
+
+def taken_back(before: Mapping[str, Any], known: Mapping[str, Any], named: set[str]) -> list[str]:
+    """Words for what a question takes back without naming it.
+
+    Parameters
+    ----------
+    before, known : configuration of the earlier question, and of this one
+    named         : settings that its words name
+    """
+    found = []
+    if (before.get("front") or {}).get("weights") and not known["front"]["weights"]:
+        found += [] if "front.weights" in named else ["front.weights=null"]
+    if before.get("objective") and known["objective"] is None:
+        found += [] if "objective" in named else ["objective=null"]
+    return found
+
+
+def still_asked(command: Any, given: Sequence[str]) -> list[str]:
+    """The words of an earlier question that none of the given ones sets anew, or a part of which they are."""
+    settings = tuple(f"{setting_of(word)}." for word in given)
+    words = command if isinstance(command, list) else []
+    asked = [str(word) for word in words if is_question(str(word))]
+    return [word for word in asked if not f"{setting_of(word)}.".startswith(settings)]
+
+
+def setting_of(word: str) -> str:
+    """The dotted key that a word sets."""
+    return word.partition("=")[0].lstrip("+~")
 
 
 def with_value(section: Any, path: Sequence[str], value: Any) -> Any:

@@ -132,6 +132,11 @@ def mean_columns(rows: pl.DataFrame, names: Sequence[str]) -> FloatArray:
     """
     columns = [f"{name}_mean" for name in names]
     absent = list(dict.fromkeys(c.removesuffix("_mean") for c in columns if c not in rows.columns))
+    if absent and not any(column.endswith("_mean") for column in rows.columns):
+        raise RunFolderError(
+            "no lane has a result, so there is nothing to compare",
+            "failures.json in the run folder says why each failed; the same sweep tries them again",
+        )
     if absent:
         raise RunFolderError(
             f"{', '.join(absent)}: the lanes have no such metric, so no trade-off by it",

@@ -17,7 +17,7 @@ NORMAL_LEAST = 1e-9
 
 @dataclass(frozen=True)
 class Knee:
-    """The chosen row and how it was chosen: `rule` is a key of `pipeline.rules.RULES`, or none."""
+    """The chosen row and how it was chosen: `rule` is a key of `recommend.RULES`, or none."""
 
     row: int
     rule: str

@@ -14,8 +14,10 @@ import polars as pl
 from pipeline.errors import UserError
 from pipeline.evidence.analyse import Analysis, analyse
 from pipeline.evidence.partial import FOLDER, KEY
+from pipeline.run.checksums import COMPLETE
 from pipeline.run.manifest import write_json
-from pipeline.run.store import COMPLETE, stored_spills, table_bytes
+from pipeline.run.spills import chunks_folder, stored_spills
+from pipeline.run.tables import table_bytes
 from pipeline.run.worker import COMPLETED
 
 HEAD = ("config.yaml", "points.parquet")
@@ -28,7 +30,7 @@ SPILLED = "part-rest.parquet"
 def is_unfinished(folder: Path) -> bool:
     """Whether a sweep was stopped in this run folder, or is at work there."""
     is_done = (folder / COMPLETE).is_file() or (folder / "failures.json").is_file()
-    return (folder / "lanes" / ".chunks").is_dir() and not is_done
+    return chunks_folder(folder).is_dir() and not is_done
 
 
 def partial_report(folder: Path, lanes: int | None = None, *, draw: bool = True) -> Analysis | None:

@@ -1,7 +1,7 @@
 """What points and sweeps are called: a mark for their part in the answer, then a few words of settings."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.config.erl_flags import FIELDS, PREFIX
@@ -50,6 +50,13 @@ def child_name(run: RunTables, row: Mapping[str, Any]) -> str:
     own.append(str(row["policy"]) if row.get("policy") is not None else f"point {row['point']}")
     cells = [plain(row[k]) for k in PLURALS if run.points[k].n_unique() > 1 and row.get(k) is not None]
     return " ".join([ROLES[role_of(row)], *own, *([f"({', '.join(cells)})"] if cells else [])])
+
+
+def twins_text(points: Sequence[int], most: int | None = None) -> str:
+    """Which other points gave the same, at most so many by number."""
+    what = "1 other setting" if len(points) == 1 else f"{len(points)} other settings"
+    named = ", ".join(map(str, points[:most])) + (", .." if len(points[:most]) < len(points) else "")
+    return f"{what} gave exactly this: point{'' if len(points) == 1 else 's'} {named}"
 
 
 def setting_of(run: RunTables, row: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
-"""From a study cell's front to one recommended setting, as a policy file and a command line."""
+"""From a study cell's front to one recommended setting, and the command line that runs it."""
 
-import copy
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -9,28 +8,22 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import yaml
 
 import sim
-from pipeline.config.build import build_topology
-from pipeline.config.erl_flags import FIELDS, PREFIX, erts_of, flag_line
-from pipeline.config.schema_errors import load_section
-from pipeline.config.schema_front import OBJECTIVES
-from pipeline.errors import UserError
+from pipeline.config.erl_flags import erts_of
 from pipeline.evidence.aggregate import RunFolderError, RunTables, is_policy_key
-from pipeline.evidence.cell import TAIL_METRIC as TAIL_METRIC  # noqa: PLC0414 - charts ask for it here
 from pipeline.evidence.cell import Cell, lane_values, study_cells
 from pipeline.evidence.choice import Choice, choose
-from pipeline.evidence.choice_text import choice_sentence, flags_text
+from pipeline.evidence.choice_text import choice_sentence
 from pipeline.evidence.knee import Knee, rank_rows
-from pipeline.evidence.rerun import command_line, has_value, overrides_of, policy_field, rerun_of
+from pipeline.evidence.rerun import command_line, overrides_of, rerun_of
+from pipeline.evidence.setting import fixed_binding, flags_of_row, policy_of, setting_text
 from pipeline.plain import plain, plain_name
 
 # Settled is a choice that is the knee in as large a share of the resamples as the two-sided 95 % interval of
 # its distance from a single rival must leave on its side of zero; rivals are named from the share left over.
 SETTLED_SHARE = 0.975
 RIVAL_SHARE = 0.025
-EXPECTED = (*OBJECTIVES, "wasted_core_share", "slowdown_p99", "throughput_per_s")
 RULES = {
     "chord": "the knee: the front's point furthest below the line between its two ends (Das 1999)",
     "plane": "the knee: the front's point furthest below the plane through its three ends (Das 1999)",
@@ -146,7 +139,7 @@ class Recommendation:
         if not self.feasible:
             found.append(f"NO SETTING MEETS THE CONSTRAINTS ({' and '.join(self.constraints)})")
         elif self.feasible_probability is not None and self.feasible_probability < SETTLED_SHARE:
-            found.append(f"within noise it may miss a constraint: it {self.constraint_text}")
+            found.append("within noise it may miss a constraint")
         # A choice by the objective says itself how sure it is.
         if self.choice is None and self.knee_share is None:
             found.append("one replicate only: no interval, and no telling how sure this is")
@@ -159,22 +152,6 @@ class Recommendation:
         if self.edges:
             found.append(f"at the edge of the sweep: {', '.join(self.edges)}; a wider range may do better")
         return "; ".join(found)
-
-
-def setting_text(run: RunTables, row: Mapping[str, Any], *, unlimited: bool = True) -> str:
-    """The decision variables of a point in one line: policy, then what the sweep varied.
-
-    `unlimited` says whether a limit that is not set (null) is named too.
-    """
-    words = [str(row["policy"])] if row.get("policy") is not None else []
-    for axis in run.axes:
-        named = is_policy_key(axis) and axis != "policy" and has_value(axis, row[axis])
-        if named and axis.removeprefix(PREFIX) in FIELDS:
-            # As on erl's command line, where what is not set is not named.
-            words += [f"+{axis.removeprefix(PREFIX)} {plain(row[axis])}"] if row[axis] is not None else []
-        elif named and (unlimited or row[axis] is not None):
-            words.append(f"{plain_name(axis)} {'null' if row[axis] is None else plain(row[axis])}")
-    return ", ".join(words)
 
 
 def mark_front(run: RunTables, summary: pl.DataFrame) -> tuple[pl.DataFrame, list[Recommendation]]:
@@ -247,35 +224,6 @@ def with_choice(
     return dataclasses.replace(
         found, choice=choice, sentence=sentence, flags=erts_of(found.policy, fixed_binding(run))
     )
-
-
-def fixed_binding(run: RunTables) -> Mapping[str, Any] | None:
-    """The group `binding` of all points, with a bind type that says the same as its order, if there is one.
-
-    None if the study varies it.
-    """
-    if any(axis.split(".")[0] == "binding" for axis in run.axes):
-        return None
-    binding = dict(run.config.get("binding") or {})
-    if binding.get("order") == "cores" and not any(a.split(".")[0] == "topology" for a in run.axes):
-        binding["order"] = bind_type_of_cores(run.config.get("topology") or {}) or "cores"
-    return binding
-
-
-def bind_type_of_cores(section: Mapping[str, Any]) -> str | None:
-    """The bind type that puts scheduler k on core k of a machine; None if there is none."""
-    try:
-        machine = build_topology(load_section("topology", section))
-    except UserError:  # its file is no longer there
-        return None
-    cores, beam = tuple(int(os_index) for os_index in machine.core_os_index), sim.beam_of(machine)
-    return next((name for name in sim.BIND_TYPES if sim.bind_order(beam, name) == cores), None)
-
-
-def flags_of_row(run: RunTables, row: Mapping[str, Any]) -> str:
-    """The flags of `erl` of a point in short; "" if it has not the BEAM's own scheduler."""
-    flags = erts_of(policy_of(run, row), fixed_binding(run))
-    return "" if flags is None else flag_line(flags) or "erl without flags"
 
 
 def mark_rows(cell: Cell, knee: Knee) -> pl.DataFrame:
@@ -387,70 +335,6 @@ def edges_of(run: RunTables, rows: pl.DataFrame, chosen: Mapping[str, Any]) -> l
     return found
 
 
-def policy_of(run: RunTables, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The complete policy of a point.
-
-    The points' table has every scalar of each point's policy; the configuration fills what it lacks.
-    """
-    resolved = (run.manifest.get("policies") or {}).get(row.get("policy"))
-    policy: dict[str, Any] = copy.deepcopy(dict(resolved or run.config.get("policy") or {}))
-    for key in run.points.columns:
-        if key.startswith("policy.") and has_value(key, row[key]):
-            put(policy, key.removeprefix("policy.").split("."), row[key])
-    if row.get("policy") is not None:
-        policy["name"] = row["policy"]
-    return policy
-
-
-def put(mapping: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Set a nested value; a number that the specification wants whole is made whole."""
-    field = policy_field(path)
-    if isinstance(value, float) and field is not None and "int" in str(field.type):
-        value = int(value)
-    for part in path[:-1]:
-        child = mapping.get(part)
-        if not isinstance(child, dict):
-            child = mapping[part] = {}
-        mapping = child
-    mapping[path[-1]] = value
-
-
-def policy_file(run: RunTables, summary: pl.DataFrame, chosen: Recommendation) -> str:
-    """The text of a policy file: where it comes from, what to expect of it, then the policy."""
-    row = summary.row(by_predicate=pl.col("point") == chosen.point, named=True)
-    study, key = run.manifest.get("study", "study"), run.manifest.get("run_key", run.folder.name)
-    lines = [
-        f"Recommended by Coreshift for {chosen.title}: study {study}, run {key}, point {chosen.point}.",
-        f"Why: {RULES[chosen.rule]}{weights_text(run, chosen)}.",
-    ]
-    if not is_default(run):
-        lines.append(f"Trade-off: {' against '.join(run.goals.objectives)}.")
-    if chosen.constraints:
-        lines.append(f"Constraints: {chosen.constraint_text}.")
-    if chosen.doubts:
-        lines.append(f"Doubt: {chosen.doubts}.")
-    if chosen.twins:
-        names = ", ".join(map(str, chosen.twins[:5])) + (", .." if len(chosen.twins) > 5 else "")
-        lines.append(f"Tie: {len(chosen.twins)} other settings gave exactly this: points {names}.")
-    if chosen.sentence:
-        lines.append(f"Gain: {chosen.sentence}.")
-    if chosen.flags is not None:
-        lines.append(f"Flags: {flags_text(chosen.flags)}")
-    expected = dict.fromkeys((*run.goals.metrics, *EXPECTED))
-    lines += [f"Expect {expectation(row, name)}" for name in expected if f"{name}_mean" in row]
-    lines += [
-        f"Once:   {chosen.command}",
-        "Keep:   copy this file to conf/policy/<name>.yaml, then use policy=<name>",
-    ]
-    body = yaml.safe_dump(chosen.policy, sort_keys=False, default_flow_style=False, width=100)
-    return "".join(f"# {line}\n" for line in lines) + body
-
-
-def is_default(run: RunTables) -> bool:
-    """Whether the objectives are those that a study has by itself."""
-    return run.goals.objectives == OBJECTIVES
-
-
 def weights_text(run: RunTables, chosen: Recommendation) -> str:
     """The weights of the objectives, as shares; "" where they did not decide."""
     goals = run.goals
@@ -458,24 +342,3 @@ def weights_text(run: RunTables, chosen: Recommendation) -> str:
         return ""
     parts = zip(goals.objectives, goals.weights, strict=True)
     return "; weights " + ", ".join(f"{name} {weight:.3g}" for name, weight in parts)
-
-
-def expectation(row: Mapping[str, Any], name: str) -> str:
-    """One metric of the recommended point, with its interval and its difference from baseline."""
-    mean, low, high = row[f"{name}_mean"], row.get(f"{name}_low"), row.get(f"{name}_high")
-    text = f"{name} {number(mean)}"
-    if low is not None and high is not None:
-        text += f" (95 % interval {number(low)} to {number(high)})"
-    difference = row.get(f"{name}_diff")
-    if difference is not None and row.get("baseline_point") != row["point"]:
-        text += f", {number(difference, sign=True)} against the baseline"
-    return text
-
-
-def number(value: float | None, sign: bool = False) -> str:
-    """A number for people: four significant digits, thousands in groups."""
-    if value is None or math.isnan(value):
-        return "n/a"
-    if value and abs(value) >= 1000:
-        return f"{value:{'+' if sign else ''},.0f}"
-    return f"{value:{'+' if sign else ''}.4g}"

@@ -15,7 +15,7 @@ import sim
 from pipeline.evidence.aggregate import RunTables, is_policy_key
 from pipeline.evidence.cell import Cell, lane_values, mean_columns
 from pipeline.evidence.choice_text import plain_metric
-from pipeline.evidence.recommend import Recommendation, setting_text
+from pipeline.evidence.recommend import Recommendation
 from pipeline.evidence.regret import (
     Measure,
     Regret,
@@ -25,6 +25,7 @@ from pipeline.evidence.regret import (
     metric_measure,
     regret_of,
 )
+from pipeline.evidence.setting import setting_text
 
 # Cells beyond these are left out of the comparison of each with each, and that is told.
 CELLS_MAX = 40
@@ -127,7 +128,7 @@ def check_robustness(run: RunTables, cells: Sequence[Cell], chosen: Sequence[Rec
         ]
         if len(judged) > 1:
             verdicts.append(verdict_of(checked, tuple(found_in)))
-    verdicts.sort(key=lambda one: (not one.feasible, -one.cells, one.worst.value))
+    verdicts.sort(key=lambda one: (not one.feasible, -one.cells, known_loss(one.worst.value)))
     table = pl.DataFrame(rows, schema=SCHEMA).with_columns(
         pl.col("regret", "regret_low", "regret_high").round(9).fill_nan(None)
     )
@@ -204,9 +205,14 @@ def check_setting(run: RunTables, key: Any, judged: Sequence[Judged]) -> list[di
     return rows
 
 
+def known_loss(regret: float) -> float:
+    """A regret as it is compared with others: one that is not known is the worst."""
+    return float("inf") if np.isnan(regret) else regret
+
+
 def verdict_of(rows: Sequence[Mapping[str, Any]], found_in: tuple[str, ...]) -> Verdict:
     """A setting's worst case."""
-    worst = max(rows, key=lambda row: np.inf if np.isnan(row["regret"]) else row["regret"])
+    worst = max(rows, key=lambda row: known_loss(row["regret"]))
     return Verdict(
         setting=rows[0]["setting"],
         found_in=found_in,

@@ -21,8 +21,10 @@ from pipeline.evidence.cell import TAIL_METRIC
 from pipeline.evidence.choice_text import flags_text
 from pipeline.evidence.evidence_table import print_evidence, print_robustness
 from pipeline.evidence.partial import partial_words
-from pipeline.evidence.recommend import RULES, Recommendation, flags_of_row, setting_text, weights_text
+from pipeline.evidence.point_names import twins_text
+from pipeline.evidence.recommend import RULES, Recommendation, weights_text
 from pipeline.evidence.robustness_text import robustness_json
+from pipeline.evidence.setting import flags_of_row, setting_text
 from pipeline.page.text import shown
 from pipeline.plain import plain, plain_name
 from pipeline.record import RecordStatus
@@ -72,8 +74,7 @@ def print_cell(found: Analysis, chosen: Recommendation, console: Console) -> Non
     if chosen.doubts:
         console.print(Text(f"  {chosen.doubts}", style="yellow"), soft_wrap=True)
     if chosen.twins:
-        names = ", ".join(str(p) for p in chosen.twins[:5])
-        console.print(Text(f"  {len(chosen.twins)} settings give exactly this: points {names}", style="dim"))
+        console.print(Text(f"  {twins_text(chosen.twins, 5)}", style="dim"))
     console.print(metrics_table(found, chosen, row))
     brief = front_brief(found, chosen, console.width) if chosen.choice is None else best_brief(found, chosen)
     console.print(brief)
@@ -165,9 +166,9 @@ def front_brief(found: Analysis, chosen: Recommendation, width: int = 100) -> Ta
         columns = front_columns(brief, chosen.point, axes, metrics)
     title = f"Pareto front: {front.height} of {len(chosen.points)} points, ± half 95 % intervals"
     table = Table(box=None, padding=(0, 1), header_style="dim", title=title, title_justify="left")
-    for at, (heading, *cells) in enumerate(columns):
+    for heading, *cells in columns:
         # The words of a heading stand below each other, so that numbers alone say how wide a column is.
-        justify: JustifyMethod = "left" if at < 2 else "right"
+        justify: JustifyMethod = "left" if heading in ("", "policy") else "right"
         table.add_column(textwrap.fill(heading, column_width((heading, *cells))), justify=justify)
     rows = zip(*(cells for _, *cells in columns), strict=True)
     for point, row in zip(brief["point"], rows, strict=True):
@@ -183,6 +184,7 @@ def front_columns(
     shares = [row["front_probability"] for row in rows]
     return [
         ["", *("→" if row["point"] == point else "" for row in rows)],
+        ["point", *(str(row["point"]) for row in rows)],
         ["policy", *(str(row.get("policy", "")) for row in rows)],
         *[[plain_name(a).replace("_", " "), *(compact(row[a]) for row in rows)] for a in axes],
         *[

@@ -16,9 +16,10 @@ import yaml
 
 from pipeline.errors import UserError, did_you_mean
 from pipeline.evidence.aggregate import RunTables, read_run, summarise
-from pipeline.evidence.recommend import mark_front, setting_text
+from pipeline.evidence.recommend import mark_front
 from pipeline.evidence.rerun import command_line, rerun_of
-from pipeline.run.store import COMPLETE
+from pipeline.evidence.setting import setting_text
+from pipeline.run.checksums import COMPLETE
 
 NEEDED = ("pareto", "recommended", "rank", "front_probability")
 

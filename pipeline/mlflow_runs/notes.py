@@ -12,11 +12,12 @@ from pipeline.charts.parts import is_share, metric_title
 from pipeline.config.goals import goals_of
 from pipeline.evidence.aggregate import RunTables
 from pipeline.evidence.point_names import ROLE_TEXTS, ROLES, role_of, setting_of
-from pipeline.evidence.recommend import RULES, Recommendation, number, setting_text
-from pipeline.mlflow_runs.rows import HEADLINE, objectives_of
+from pipeline.evidence.recommend import RULES, Recommendation
+from pipeline.evidence.setting import setting_text
+from pipeline.mlflow_runs.rows import HEADLINE, objectives_of, words
 from pipeline.mlflow_runs.views import RANKING, TRADEOFF, compare_address, run_address, view_address
 from pipeline.place import ROOT
-from pipeline.plain import plain
+from pipeline.plain import number
 
 # More runs side by side than these are no comparison, and a long address.
 COMPARED_MAX = 20
@@ -221,8 +222,7 @@ def row_of(summary: pl.DataFrame, point: int) -> dict[str, Any]:
 
 def command_text(run: RunTables) -> str:
     """The sweep's command."""
-    command = run.manifest.get("command")
-    return " ".join(map(plain, command)) if isinstance(command, (list, tuple)) else str(command or "unknown")
+    return words(run.manifest.get("command")) or "unknown"
 
 
 def shown_folder(folder: Path) -> str:

@@ -42,7 +42,7 @@ from pipeline.mlflow_runs.rows import (
     words,
 )
 from pipeline.mlflow_runs.views import view_tags
-from pipeline.run.store import COMPLETE
+from pipeline.run.checksums import COMPLETE
 
 # Increased by every change of what is written for a run, so that recording again replaces it.
 RECORD_VERSION = 7

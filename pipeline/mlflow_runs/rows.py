@@ -9,10 +9,11 @@ import polars as pl
 
 from pipeline.config.goals import goals_of
 from pipeline.evidence.aggregate import LABELS, RunTables, is_policy_key
+from pipeline.evidence.cell import TAIL_METRIC
 from pipeline.evidence.choice_text import short_flags
 from pipeline.evidence.point_names import UNITS, short_value
-from pipeline.evidence.recommend import TAIL_METRIC, Recommendation
-from pipeline.evidence.rerun import has_value
+from pipeline.evidence.recommend import Recommendation
+from pipeline.evidence.rerun import command_line, has_value
 from pipeline.mlflow_runs.views import AS_DECADES, AS_DOUBLINGS, AS_TEXT, Columns
 from pipeline.plain import plain, plain_name
 
@@ -27,8 +28,8 @@ HEADLINE = ("slowdown_p99", "throughput_per_s", "wasted_core_share")
 
 
 def words(command: Any) -> str:
-    """A command line as text."""
-    return " ".join(map(str, command)) if isinstance(command, (list, tuple)) else str(command or "")
+    """A command line as text that a shell takes apart into the same words."""
+    return command_line([*map(str, command)]) if isinstance(command, (list, tuple)) else str(command or "")
 
 
 def objectives_of(run: RunTables) -> dict[str, float]:

@@ -11,7 +11,9 @@ from pipeline.config.goals import goals_of
 from pipeline.config.schema_front import OBJECTIVES
 from pipeline.evidence.aggregate import RunTables
 from pipeline.evidence.choice_text import flags_text
-from pipeline.evidence.recommend import Recommendation, policy_file
+from pipeline.evidence.point_names import twins_text
+from pipeline.evidence.policy_file import policy_file
+from pipeline.evidence.recommend import Recommendation
 from pipeline.page.text import escape, folder_of, sentences, shown
 
 TIES_MOST = 10
@@ -33,13 +35,13 @@ def answer_part(run: RunTables, summary: pl.DataFrame, chosen: Recommendation, p
     notes = [("Constraints", f"the setting {chosen.constraint_text}.")] if chosen.constraint_text else []
     notes += [("Note", f"{chosen.doubts}.")] if chosen.doubts else []
     if chosen.twins:
-        points = ", ".join(map(str, chosen.twins))
-        notes.append(("Tie", f"{len(chosen.twins)} other settings gave exactly this: points {points}."))
+        notes.append(("Tie", f"{twins_text(chosen.twins)}."))
     if chosen.ties:
         points = ", ".join(map(str, chosen.ties[:TIES_MOST])) + (
             ", …" if len(chosen.ties) > TIES_MOST else ""
         )
-        notes.append(("Within noise", f"not told from this setting under the rule: points {points}."))
+        what = "point" if len(chosen.ties) == 1 else "points"
+        notes.append(("Within noise", f"not told from this setting under the rule: {what} {points}."))
     volume = volume_text(chosen)
     notes += [
         (

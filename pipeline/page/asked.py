@@ -94,10 +94,12 @@ def workload_part(workload: Mapping[str, Any]) -> str:
     scalar = [
         n for n in names if not any(isinstance(one.get(n), (Mapping, list)) for one in classes.values())
     ]
+    # A class with arrivals has a count of 0 at the start, which alone would say that there is nothing of it.
+    scalar += ["arrival"] if "arrival" in names and "arrival" not in scalar else []
     head = "".join(f"<th scope=col>{escape(n.replace('_', ' '))}</th>" for n in ("class", *scalar, "program"))
     lines = [
         f"<tr><td>{escape(name)}</td>"
-        + "".join(f"<td>{escape(plain_text(one.get(n)))}</td>" for n in scalar)
+        + "".join(f"<td>{escape(kind_text(one.get(n)))}</td>" for n in scalar)
         + f"<td class=left>{escape(program_text(one.get('program')))}</td></tr>"
         for name, one in classes.items()
     ]
@@ -110,6 +112,14 @@ def plain_text(value: Any) -> str:
     return json.dumps(value, default=str) if isinstance(value, (Mapping, list)) else plain(value)
 
 
+def kind_text(value: Any) -> str:
+    """A setting in a cell; of a group with a kind, the kind and the numbers that are given."""
+    if not isinstance(value, Mapping):
+        return plain_text(value)
+    numbers = [f"{k} {plain_text(v)}" for k, v in value.items() if k != "kind" and v not in (None, [])]
+    return f"{value.get('kind', '')} {', '.join(numbers)}"
+
+
 def program_text(program: Any) -> str:
     """The steps of a program in a line."""
     if not isinstance(program, list):
@@ -120,8 +130,7 @@ def program_text(program: Any) -> str:
         if not isinstance(step, Mapping):
             steps.append(str(step))
         elif isinstance(draw, Mapping):
-            numbers = [f"{k} {plain_text(v)}" for k, v in draw.items() if k != "kind" and v not in (None, [])]
-            steps.append(f"{step.get('op')} {draw.get('kind', '')} {', '.join(numbers)}")
+            steps.append(f"{step.get('op')} {kind_text(draw)}")
         else:
             steps.append(str(step.get("op")))
     return " → ".join(steps)

@@ -19,7 +19,8 @@ from pipeline.config.schema_errors import load_config
 from pipeline.errors import UserError
 from pipeline.evidence.aggregate import RunTables, write_table
 from pipeline.evidence.partial import partial_words
-from pipeline.evidence.recommend import Recommendation, policy_of
+from pipeline.evidence.recommend import Recommendation
+from pipeline.evidence.setting import policy_of
 from pipeline.timelines.counters import queue_changes
 from pipeline.timelines.log import Code, LaneLog
 

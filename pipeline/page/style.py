@@ -27,7 +27,7 @@ details{margin:.5rem 0}summary{cursor:pointer}
 p,li,summary,figcaption{overflow-wrap:anywhere}nav li{overflow-wrap:normal}
 table{border-collapse:collapse;font-size:13px;margin:.4rem 0}
 th,td{padding:.25rem .6rem;text-align:right;vertical-align:top}
-table[data-rows] td{white-space:nowrap}
+table[data-rows] td,.wide td:not(.left){white-space:nowrap}
 th{border-bottom:2px solid #999;vertical-align:bottom}td{border-bottom:1px solid #e5e5e5}
 td:first-child,th:first-child,.left{text-align:left}
 .wide{overflow-x:auto;max-width:100%}

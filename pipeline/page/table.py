@@ -13,10 +13,10 @@ from pipeline.charts.parts import is_share, metric_scale, metric_title
 from pipeline.config.goals import goals_of
 from pipeline.config.schema_front import OBJECTIVES
 from pipeline.evidence.aggregate import RunTables, is_policy_key
-from pipeline.evidence.recommend import Recommendation, number
+from pipeline.evidence.recommend import Recommendation
 from pipeline.evidence.rerun import has_value
 from pipeline.page.text import escape
-from pipeline.plain import plain, plain_name
+from pipeline.plain import number, plain, plain_name
 
 PAGE = 100
 """Rows that are written into the page itself; as many as its script shows at a time."""

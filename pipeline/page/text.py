@@ -11,7 +11,10 @@ import sim
 from pipeline.charts.parts import is_share, metric_title
 from pipeline.config.goals import goals_of
 from pipeline.evidence.aggregate import RunTables
-from pipeline.evidence.recommend import RULES, TAIL_METRIC, Recommendation, number, setting_text
+from pipeline.evidence.cell import TAIL_METRIC
+from pipeline.evidence.recommend import RULES, Recommendation
+from pipeline.evidence.setting import setting_text
+from pipeline.plain import number
 
 
 def escape(value: object) -> str:

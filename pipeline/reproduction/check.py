@@ -15,7 +15,7 @@ from pipeline.run.inputs import input_digests
 from pipeline.run.lanes import LanePlan
 from pipeline.run.manifest import PACKAGES, git_output, git_state, installed, run_key
 from pipeline.run.points import points_table
-from pipeline.run.store import FORMAT_VERSION
+from pipeline.run.tables import FORMAT_VERSION
 
 # Where a study runs and goes does not change what comes out.
 PLACES = ("cluster", "tracking", "outputs", "output", "resume", "debug")

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.evidence.aggregate import read_run, summarise
-from pipeline.run.store import table_bytes
+from pipeline.run.tables import table_bytes
 
 KEYS = ("point", "replicate")
 SHOWN = 3

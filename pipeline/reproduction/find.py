@@ -15,8 +15,7 @@ from pipeline.errors import UserError
 from pipeline.evidence.aggregate import read_run
 from pipeline.explorer.runs import pick_run
 from pipeline.record import QUIET, Target, target_of, tracking_of, trouble_of
-from pipeline.run.checksums import format_of, stated_tables, tables_of
-from pipeline.run.store import COMPLETE
+from pipeline.run.checksums import COMPLETE, format_of, stated_tables, tables_of
 
 MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")

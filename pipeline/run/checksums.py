@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.run.store import COMPLETE
 
+COMPLETE = "COMPLETE"
 SHOWN = 12
 
 

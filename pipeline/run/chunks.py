@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.run.store import LANES_PER_PART
+from pipeline.run.tables import LANES_PER_PART
 
 # A Ray task costs 1-2 ms, a lost one costs its work: a second is far from both.
 TARGET_S = 1.0

@@ -4,17 +4,26 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import yaml
 
 from pipeline.config.grid import DESIGN, design_table
 from pipeline.evidence.question import KEYS, restate
 from pipeline.run.files import write_atomic
-from pipeline.run.head import STATED, Head, check_head, head_digests
+from pipeline.run.head import (
+    POINTS,
+    STATED,
+    ChangedRunError,
+    Head,
+    changed_points,
+    check_head,
+    head_digests,
+)
 from pipeline.run.inputs import input_digests
 from pipeline.run.lanes import LanePlan
 from pipeline.run.manifest import write_json, write_manifest
 from pipeline.run.points import points_table
-from pipeline.run.store import table_bytes
+from pipeline.run.tables import table_bytes
 from pipeline.run.worker import LaneFailure
 
 
@@ -55,8 +64,27 @@ def restate_run(folder: Path, study: Any) -> None:
 
 
 def write_points(folder: Path, plan: LanePlan) -> None:
-    """Write `points.parquet` with the points that the plan has by now."""
-    write_atomic(folder / "points.parquet", table_bytes(points_table(plan.points, plan.study.axes)))
+    """Write `points.parquet` with the points that the plan has by now; a search's that has more stays.
+
+    Raises
+    ------
+    ChangedRunError if the lanes that are stored there are of other points
+    """
+    path = folder / POINTS
+    points = points_table(plan.points, plan.study.axes)
+    is_searched = getattr(plan.study, "search", None) is not None
+    if is_searched and (folder / "lanes").is_dir() and path.is_file():
+        differences = changed_points(path, points, may_grow=True)
+        if differences:
+            raise ChangedRunError(
+                f"{path}: the search comes to other points now than those whose lanes are stored. There, and "
+                f"now: {differences[0]}.",
+                "Proposals follow from all results before: a lane that failed has one now, or this machine "
+                "computes other last digits. resume=false computes the run anew.",
+            )
+        if differences is not None and pl.read_parquet(path).height > points.height:
+            return
+    write_atomic(path, table_bytes(points))
 
 
 def write_design(folder: Path, study: Any) -> None:

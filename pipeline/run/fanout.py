@@ -3,13 +3,9 @@
 Lanes are asked for in rounds (`pipeline/adaptive/rounds.py`): one with all of them, or several.
 """
 
-import inspect
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +13,8 @@ import numpy as np
 from rich.console import Console
 
 from pipeline.adaptive.rounds import LaneNumbers, Rounds, rounds_of
-from pipeline.clusters.inline import Cluster, InlineCluster, Outcome
-from pipeline.clusters.ray import Program, RayCluster
-from pipeline.errors import UserError
+from pipeline.clusters.inline import Cluster, Outcome
+from pipeline.clusters.make import compile_simulator, make_cluster
 from pipeline.evidence.partial import forget_partial
 from pipeline.run.chunks import Cut, Planner
 from pipeline.run.contents import (
@@ -35,65 +30,18 @@ from pipeline.run.files import FolderLock, check_writable, remove_temporaries, w
 from pipeline.run.head import STATED, head_digests
 from pipeline.run.lanes import LanePlan, Toolkit, coreshift_toolkit
 from pipeline.run.manifest import add_session, design_facts, stated_tables, write_manifest
-from pipeline.run.progress import StudyProgress, duration, process_age_s
+from pipeline.run.progress import StudyProgress, duration
+from pipeline.run.session_times import SessionTimes
 from pipeline.run.signals import StopSignals
-from pipeline.run.store import RunStore, lane_frame, table_bytes
+from pipeline.run.store import RunStore
+from pipeline.run.study_run import InterruptedStudyError, StudyRun
+from pipeline.run.tables import lane_frame, table_bytes
 from pipeline.run.worker import NOT_SIMULATED, LaneFailure, Slice, SliceResult
 
 BYTES_PER_LANE = 4096
 BYTES_AT_LEAST = 1 << 20
 HANDLES_KEPT = 64
 FAILURES_SHOWN = 5
-
-
-class InterruptedStudyError(UserError):
-    """Ctrl-C or SIGTERM: what was computed is stored.
-
-    Attributes
-    ----------
-    folder  : run folder; None if there is none yet
-    lanes   : lanes of the run, at most
-    at_once : whether the chunks that ran were dropped
-    """
-
-    exit_code = 130
-    folder: Path | None = None
-    lanes = 0
-    at_once = True
-
-
-@dataclass
-class StudyRun:
-    """What `run_study` did; usable as the path of the run folder.
-
-    folder         : run folder
-    key            : run key
-    lanes          : lanes of the run, which an adaptive design asked for
-    computed_lanes : results of this session
-    found_lanes    : results that were stored already
-    failed_lanes   : lanes without a result, each with point, axes, seed and error
-    events         : events handled in this session
-    seconds        : time of this session
-    facts          : what an adaptive design found, as the manifest has it
-    """
-
-    folder: Path
-    key: str
-    lanes: int
-    computed_lanes: int = 0
-    found_lanes: int = 0
-    failed_lanes: list[dict[str, Any]] = field(default_factory=list)
-    events: int = 0
-    seconds: float = 0.0
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 1 if a lane has no result."""
-        return 1 if self.failed_lanes else 0
-
-    def __fspath__(self) -> str:
-        return str(self.folder)
 
 
 def run_study(
@@ -164,13 +112,7 @@ class StudyJob:
         self._speeds: dict[int, tuple[int, float]] = {}
         self._flight: dict[int, tuple[list[Cut], bool]] = {}
         self._handles: OrderedDict[int, Any] = OrderedDict()
-        self._started = time.monotonic()
-        # From the start of the process to the first lanes that came back.
-        self._first_s: float | None = None
-        # Of the lanes alone: from the start of the bar to the last chunk.
-        self._lanes_s: float | None = None
-        # Of the simulator's calls, in all workers together.
-        self._simulated_s = 0.0
+        self._times = SessionTimes()
 
     def run(self) -> StudyRun:
         """Do what is missing."""
@@ -192,7 +134,7 @@ class StudyJob:
         self.store.finish(self.plan.key, failed, sorted(self.rounds.tables()))
         run.failed_lanes = self._report_failures()
         run.computed_lanes = run.lanes - run.found_lanes - len(run.failed_lanes)
-        run.events, run.seconds = self.progress.events, time.monotonic() - self._started
+        run.events, run.seconds = self.progress.events, self._times.elapsed_s()
         self._end_session("finished")
         return run
 
@@ -257,7 +199,9 @@ class StudyJob:
             if missing.size:
                 if cluster is None:
                     count = missing.size if self.rounds.is_plain else lanes.size
-                    cluster = opened.enter_context(self._ready(count))
+                    # Once here, so that workers load the compiled kernels instead of each compiling them.
+                    compile_simulator(self.plan.toolkit, self.progress)
+                    cluster = opened.enter_context(self._cluster(count))
                 self._compute_lanes(cluster, missing)
                 if self._is_cut:
                     return
@@ -283,12 +227,8 @@ class StudyJob:
         if about := self.rounds.about():
             self.progress.note(about)
 
-    def _ready(self, lane_count: int) -> Cluster:
-        """A cluster, not entered yet, after the simulator is compiled."""
-        # Once here, so that workers load the compiled kernels instead of each compiling them.
-        seconds = self._compile()
-        self.progress.note(f"Simulator ready after {seconds:.1f} s.")
-        return self._cluster(lane_count)
+    def _cluster(self, lane_count: int) -> Cluster:
+        return make_cluster(self.plan, lane_count, self.progress)
 
     def _compute_lanes(self, cluster: Cluster, lanes: LaneNumbers) -> None:
         chunk_s = self.plan.study.config.cluster.chunk_s
@@ -300,31 +240,7 @@ class StudyJob:
             self._pump(cluster, planner)
         # An adaptive design would go on to ask.
         self._is_cut = self.stop.requested and (planner.remaining > 0 or not self.rounds.is_plain)
-        self._lanes_s = self.progress.elapsed_s()
-
-    def _compile(self) -> float:
-        """Compile the simulator, part by part on the display where it tells of its parts."""
-        compile_kernels = self.plan.toolkit.compile_kernels
-        tells = "on_part" in inspect.signature(compile_kernels).parameters
-        with self.progress.parts("Compiling the simulator (kept for the next run)") as on_part:
-            return compile_kernels(on_part=on_part) if tells else compile_kernels()
-
-    def _cluster(self, lane_count: int) -> Cluster:
-        settings = self.plan.study.config.cluster
-        toolkit = self.plan.toolkit
-        if settings.kind == "inline":
-            return InlineCluster(toolkit.simulate)
-        digest = self.plan.source_digest
-        program = Program(toolkit.simulate, toolkit.source_digest, digest, toolkit.compile_kernels)
-        retries: int = settings.retries
-        if settings.kind == "remote":
-            self.progress.step(f"Connecting to the Ray cluster at {settings.address}")
-            note, wait_s = self.progress.note, settings.wait_s
-            return RayCluster(program, address=settings.address, retries=retries, note=note, wait_s=wait_s)
-        cluster = RayCluster(program, settings.workers, retries=retries)
-        cluster.workers = max(1, min(cluster.workers, lane_count))
-        self.progress.step(f"Starting Ray with {cluster.workers} worker(s) on this machine")
-        return cluster
+        self._times.lanes_s = self.progress.elapsed_s()
 
     def _pump(self, cluster: Cluster, planner: Planner) -> None:
         """Keep the cluster busy with few chunks under way; store what comes back at once."""
@@ -368,8 +284,7 @@ class StudyJob:
                 count = result.lanes.size + len(result.failures)
                 planner.learn(int(result.batch), count, result.seconds)
                 self._speeds[int(result.batch)] = (count, result.seconds)
-                self._simulated_s += result.seconds
-                self._note_first()
+                self._times.add(result.seconds)
                 self._book_failures(result.failures)
             return
         if alone:
@@ -381,10 +296,6 @@ class StudyJob:
         lost = f"A chunk was lost ({outcome.error}); its {count} lane(s) go one by one."
         self.progress.note(lost, "yellow")
         planner.put_back_alone(cuts)
-
-    def _note_first(self) -> None:
-        if self._first_s is None:
-            self._first_s = process_age_s()
 
     def _book_failures(self, failures: Iterable[LaneFailure]) -> None:
         for failure in failures:
@@ -418,33 +329,13 @@ class StudyJob:
         return failed
 
     def _end_session(self, how: str) -> None:
-        seconds = time.monotonic() - self._started
-        progress = self.progress
-        add_session(
-            self.folder,
-            {
-                "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-                "how": how,
-                "seconds": round(seconds, 3),
-                "first_lanes_s": rounded(self._first_s),
-                "lanes_s": rounded(self._lanes_s),
-                "simulated_s": rounded(self._simulated_s),
-                "lanes": progress.lanes,
-                "failed": progress.failed,
-                "events": progress.events,
-                "cluster": self.plan.study.config.cluster.kind,
-            },
-            self.store.finished_tables,
-        )
+        progress, times = self.progress, self._times.facts()
+        done = {"lanes": progress.lanes, "failed": progress.failed, "events": progress.events}
+        kind = {"cluster": self.plan.study.config.cluster.kind}
+        add_session(self.folder, {"how": how} | times | done | kind, self.store.finished_tables)
         if how == "finished":
-            self.progress.note(
-                f"{progress.lanes} lanes in {duration(seconds)}, {progress.speed()}: {self.folder}"
-            )
-
-
-def rounded(seconds: float | None) -> float | None:
-    """Seconds to the millisecond."""
-    return None if seconds is None else round(seconds, 3)
+            took = duration(times["seconds"])
+            progress.note(f"{progress.lanes} lanes in {took}, {progress.speed()}: {self.folder}")
 
 
 def same_columns(results: Sequence[SliceResult]) -> list[list[SliceResult]]:

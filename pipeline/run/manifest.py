@@ -16,7 +16,7 @@ import psutil
 
 from pipeline.place import ROOT
 from pipeline.run.files import write_atomic
-from pipeline.run.store import FORMAT_VERSION
+from pipeline.run.tables import FORMAT_VERSION
 
 PACKAGES = (
     "coreshift", "numpy", "numba", "llvmlite", "scipy", "polars", "pyarrow", "ray", "hydra-core",

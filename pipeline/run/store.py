@@ -7,59 +7,24 @@ files (`lanes/.chunks`).
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from pipeline.run.checksums import COMPLETE, file_digest
 from pipeline.run.files import remove_temporaries, write_atomic
+from pipeline.run.part_digests import PartDigests
+from pipeline.run.spills import SpillFiles
+from pipeline.run.tables import FORMAT_VERSION, KEYS, LANES_PER_PART, lane_frame, table_bytes
 from pipeline.run.worker import COMPLETED
 
-# Increased by every change of the columns or bytes of the tables that the simulator does not cause.
-FORMAT_VERSION = 2
-LANES_PER_PART = 4096
-KEYS = {"point": pl.Int32, "replicate": pl.Int32, "status": pl.Int32}
-COMPLETE = "COMPLETE"
-PART_DIGESTS = "parts.json"
 Lanes = np.ndarray[Any, Any]
-
-
-def table_bytes(frame: pl.DataFrame) -> bytes:
-    """Parquet bytes that depend on the frame's values only: fixed codec, level, and one row group."""
-    buffer = io.BytesIO()
-    # Several memory chunks would become several pages.
-    frame.rechunk().write_parquet(
-        buffer,
-        compression="zstd",
-        compression_level=3,
-        statistics=True,
-        row_group_size=max(LANES_PER_PART, frame.height),
-    )
-    return buffer.getvalue()
-
-
-def lane_frame(
-    point: np.ndarray[Any, Any],
-    replicate: np.ndarray[Any, Any],
-    columns: Mapping[str, np.ndarray[Any, Any]],
-) -> pl.DataFrame:
-    """A frame of lanes: keys as int32, then the metrics in the order of `columns`, int64 or float64."""
-    data: dict[str, pl.Series] = {
-        "point": pl.Series(np.asarray(point, np.int32)),
-        "replicate": pl.Series(np.asarray(replicate, np.int32)),
-        "status": pl.Series(np.asarray(columns["status"], np.int32)),
-    }
-    for name, values in columns.items():
-        if name != "status":
-            whole = np.issubdtype(values.dtype, np.integer) or values.dtype == np.bool_
-            data[name] = pl.Series(np.asarray(values, np.int64 if whole else np.float64))
-    return pl.DataFrame(data)
 
 
 class RunStore:
@@ -78,7 +43,6 @@ class RunStore:
     def __init__(self, folder: Path, lane_count: int | None, replicates: int) -> None:
         self.folder, self.lane_count, self.replicates = folder, lane_count, replicates
         self.lanes_folder = folder / "lanes"
-        self.chunks_folder = self.lanes_folder / ".chunks"
         self.asked = np.zeros(0, np.bool_)
         self.done = np.zeros(0, np.bool_)
         self.stated_lanes = 0
@@ -88,13 +52,13 @@ class RunStore:
         self._part_of = np.zeros(0, np.int64)
         self._stored: list[bool] = []
         self._rows: dict[int, list[pl.DataFrame]] = {}
-        self._spills: dict[Path, set[int]] = {}
+        self._spill_files = SpillFiles(folder)
+        # The parts that have rows of a spill file.
+        self._spill_parts: dict[Path, set[int]] = {}
         # Rows that were stored for lanes which no round has asked for yet.
         self._early: dict[Path, pl.DataFrame] = {}
         self._schema: dict[str, pl.DataType] | None = None
-        self._sequence = 0
-        # What vouches for a part: its checksum, as the session that wrote it stated.
-        self._part_digests: dict[str, str] = {}
+        self._part_digests = PartDigests(folder)
         self._stated: dict[str, str] = {}
         self.finished_tables: dict[str, str] = {}
         self._is_recovered = False
@@ -158,27 +122,17 @@ class RunStore:
             path = self.folder / name
             if not path.is_file():
                 right = False
-            elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            elif file_digest(path) != digest:
                 right = False
                 self._discard(path)
         self._stated = tables
         if right:
             # A session that was killed at its very end left them.
-            shutil.rmtree(self.chunks_folder, ignore_errors=True)
+            shutil.rmtree(self._spill_files.folder, ignore_errors=True)
         else:
-            self._vouch(tables)
-            self._write_part_digests()
+            self._part_digests.believe(tables)
             marker.unlink(missing_ok=True)
         return right
-
-    def _vouch(self, tables: Mapping[str, str]) -> None:
-        """Believe in parts that have the SHA-256 stated, by name relative to the run folder."""
-        for name, digest in tables.items():
-            path = self.folder / name
-            if path.parent == self.lanes_folder and path.is_file():
-                data = path.read_bytes()
-                if hashlib.sha256(data).hexdigest() == digest:
-                    self._part_digests[path.name] = self._digest(data)
 
     def clear(self) -> None:
         """Forget every stored lane (`resume=false`)."""
@@ -196,12 +150,11 @@ class RunStore:
         ----------
         tables : SHA-256 of tables as stated elsewhere than in the COMPLETE marker
         """
-        self.chunks_folder.mkdir(parents=True, exist_ok=True)
+        self._spill_files.folder.mkdir(parents=True, exist_ok=True)
         remove_temporaries(self.folder)
-        self._part_digests |= self._read_part_digests()
-        self._vouch(self._stated or tables or {})
-        self._write_part_digests()
-        for path in sorted(self.chunks_folder.glob("*.parquet")):
+        self._part_digests.load()
+        self._part_digests.believe(self._stated or tables or {})
+        for path in self._spill_files.paths():
             self._recover_spill(path)
         self._is_recovered = True
         self._recover_parts(range(self.part_count))
@@ -218,8 +171,7 @@ class RunStore:
     def _recover_part(self, part: int) -> None:
         path = self.part_path(part)
         data = path.read_bytes()
-        stated = self._part_digests.get(path.name)
-        frame = self._read(data) if stated == self._digest(data) else None
+        frame = self._read(data) if self._part_digests.hold(path, data) else None
         lanes = self._lanes(frame) if frame is not None else np.zeros(0, np.int64)
         if frame is not None and self.lane_count is None and not np.array_equal(lanes, self._parts[part]):
             # Not damaged: a lane that failed then has a result now, and the rounds after it are others.
@@ -241,16 +193,15 @@ class RunStore:
         """Put the results of a part of other lanes into a spill file."""
         good = frame.filter(pl.col("status") == COMPLETED)
         if good.height:
-            self._early[self._spill(good)] = good
+            self._early[self._spill_files.write(good)] = good
         path.unlink()
 
     def _recover_spill(self, path: Path) -> None:
-        data = path.read_bytes()
-        frame = self._read(data) if is_spill(path, data) else None
+        data = self._spill_files.read(path)
+        frame = None if data is None else self._read(data)
         if frame is None:
             self._discard(path)
             return
-        self._sequence = max(self._sequence, int(path.stem.partition("-")[0]) + 1)
         self._early[path] = frame
 
     def _read(self, data: bytes) -> pl.DataFrame | None:
@@ -265,13 +216,6 @@ class RunStore:
         inside = bool((lanes >= 0).all() and (frame["replicate"] < self.replicates).all())
         inside = inside and (self.lane_count is None or bool((lanes < self.lane_count).all()))
         return frame if inside and np.unique(lanes).size == lanes.size else None
-
-    def _read_part_digests(self) -> dict[str, str]:
-        try:
-            found = json.loads((self.chunks_folder / PART_DIGESTS).read_text())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
 
     def _discard(self, path: Path) -> None:
         self.damaged.append(str(path.relative_to(self.folder)))
@@ -292,16 +236,8 @@ class RunStore:
         if frame.height == 0:
             return
         self._learn_schema(frame)
-        self._accept(frame, self._spill(frame))
+        self._accept(frame, self._spill_files.write(frame))
         self._write_full_parts()
-
-    def _spill(self, frame: pl.DataFrame) -> Path:
-        """Write rows to a new spill file."""
-        data = table_bytes(frame)
-        path = self.chunks_folder / f"{self._sequence:06d}-{self._digest(data)}.parquet"
-        self._sequence += 1
-        write_atomic(path, data)
-        return path
 
     def _accept(self, frame: pl.DataFrame, path: Path) -> None:
         """Book completed rows of a spill file that are new; those not asked for yet wait in it."""
@@ -313,7 +249,7 @@ class RunStore:
             frame, lanes = frame.filter(pl.Series(known)), lanes[known]
         fresh = ~self.done[lanes]
         frame, lanes = frame.filter(pl.Series(fresh)), lanes[fresh]
-        touched = self._spills.setdefault(path, set())
+        touched = self._spill_parts.setdefault(path, set())
         if frame.height == 0:
             return
         self._learn_schema(frame)
@@ -335,25 +271,14 @@ class RunStore:
         frame = pl.concat(frames, how="vertical").sort("point", "replicate")
         assert frame.height == self._parts[part].size, "a part has one row a lane"
         data, path = table_bytes(frame), self.part_path(part)
-        # Parquet has no checksum of its own that a reader would check.
-        self._part_digests[path.name] = self._digest(data)
-        self._write_part_digests()
+        self._part_digests.state(path, data)
         write_atomic(path, data)
 
-    def _write_part_digests(self) -> None:
-        if self._part_digests:
-            self.chunks_folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(self._part_digests, indent=1, sort_keys=True)
-            write_atomic(self.chunks_folder / PART_DIGESTS, text.encode())
-
-    def _digest(self, data: bytes) -> str:
-        return short_digest(self.folder.name, data)
-
     def _remove_spills(self) -> None:
-        for path, parts in list(self._spills.items()):
+        for path, parts in list(self._spill_parts.items()):
             if path not in self._early and all(self._stored[part] for part in parts):
                 path.unlink(missing_ok=True)
-                del self._spills[path]
+                del self._spill_parts[path]
 
     def _lanes(self, frame: pl.DataFrame) -> np.ndarray[Any, Any]:
         points = frame["point"].to_numpy().astype(np.int64)
@@ -399,9 +324,9 @@ class RunStore:
         for part in (number for number, is_stored in enumerate(self._stored) if not is_stored):
             rows = self._failed_rows({k: v for k, v in failed.items() if self._part_of[k] == part})
             self._write_part(part, [*self._rows.get(part, []), rows])
-        for path in self._spills:
+        for path in self._spill_parts:
             path.unlink(missing_ok=True)
-        self._spills.clear()
+        self._spill_parts.clear()
         self._remove_parts_behind()
         if failed:
             return False
@@ -414,7 +339,7 @@ class RunStore:
         }
         write_atomic(self.folder / COMPLETE, (json.dumps(marker, indent=1) + "\n").encode())
         # Last, as until then they vouch for the parts.
-        shutil.rmtree(self.chunks_folder)
+        shutil.rmtree(self._spill_files.folder)
         return True
 
     def _remove_parts_behind(self) -> None:
@@ -439,26 +364,4 @@ class RunStore:
         """SHA-256 of each table of this stage, by name relative to the run folder."""
         names = ("points.parquet", *beside)
         paths = [*(self.folder / name for name in names), *map(self.part_path, range(self.part_count))]
-        return {
-            path.relative_to(self.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in paths
-        }
-
-
-def short_digest(run_key: str, data: bytes) -> str:
-    """As much of a SHA-256 as it takes to notice damage, and a file of another run."""
-    return hashlib.sha256(run_key.encode() + data).hexdigest()[:16]
-
-
-def is_spill(path: Path, data: bytes) -> bool:
-    """Whether a spill file is as the run in whose folder it lies wrote it: its name has the checksum."""
-    return path.stem.partition("-")[2] == short_digest(path.parents[2].name, data)
-
-
-def stored_spills(folder: Path) -> Iterator[pl.DataFrame]:
-    """The rows in a run folder's spill files, for reading only; damaged files are left out."""
-    for path in sorted((folder / "lanes" / ".chunks").glob("*.parquet")):
-        # Gone when its rows are in a part.
-        data = path.read_bytes() if path.exists() else b""
-        if is_spill(path, data):
-            yield pl.read_parquet(io.BytesIO(data))
+        return {path.relative_to(self.folder).as_posix(): file_digest(path) for path in paths}

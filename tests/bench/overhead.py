@@ -34,7 +34,7 @@ from pipeline.config.grid import Study
 from pipeline.config.study import make_study
 from pipeline.run.contents import policies_of
 from pipeline.run.points import points_table
-from pipeline.run.store import LANES_PER_PART, lane_frame, table_bytes
+from pipeline.run.tables import LANES_PER_PART, lane_frame, table_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.05

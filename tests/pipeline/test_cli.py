@@ -160,6 +160,7 @@ def test_completion_knows_the_studies(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert cli_complete.answers("coreshift compare m") == ["mine"]
     assert cli_complete.answers("coreshift report run=") == ["run=outputs/mine/abc"]
+    assert "front.objectives=" in cli_complete.answers("coreshift sweep front.")
 
 
 def test_completion_of_an_unknown_shell(capsys):

@@ -14,9 +14,10 @@ from rich.console import Console
 from pipeline.clusters.ray import check_answers
 from pipeline.errors import UserError
 from pipeline.run import files, store
-from pipeline.run.fanout import InterruptedStudyError, outputs_folder, run_study
+from pipeline.run.fanout import outputs_folder, run_study
 from pipeline.run.files import FolderLock
 from pipeline.run.lanes import LanePlan
+from pipeline.run.study_run import InterruptedStudyError
 from tests.pipeline.fake import Section, digests, fake_study, fake_toolkit, simulate
 
 

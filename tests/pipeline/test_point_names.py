@@ -1,9 +1,12 @@
 """What points are called: short, told apart, and nothing that says nothing."""
 
+import shlex
+
 import pytest
 
 from pipeline.evidence.aggregate import read_run
 from pipeline.evidence.point_names import ROLES, child_name, role_of, setting_of, setting_word, sweep_name
+from pipeline.mlflow_runs.rows import words
 from tests.unit.analysis.synthetic import write_run
 
 RATE = "policy.limits.core.rate_per_s"
@@ -62,3 +65,9 @@ def test_points_of_several_machines_are_told_apart(tmp_path):
     rows = [row | {"replicate_count": 1} for row in run.points.iter_rows(named=True)]
     assert child_name(run, rows[0]) == "○ ×1 none (a)"
     assert sweep_name(run, "k") == "sweep k: 3 topologies under mixed"
+
+
+def test_a_command_is_told_as_a_shell_takes_it():
+    command = ["python", "-m", "pipeline.sweep", 'front.constraints=["slowdown_p99 <= 3"]']
+    assert shlex.split(words(command)) == command
+    assert words(None) == ""

@@ -11,8 +11,9 @@ from rich.console import Console
 from pipeline.adaptive import race as race_module
 from pipeline.adaptive.race import Race
 from pipeline.adaptive.race_steps import steps_of
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, UserError
 from pipeline.evidence.aggregate import RunFolderError, read_run, summarise
+from pipeline.evidence.analyse import analyse
 from pipeline.evidence.recommend import mark_front
 from pipeline.run.fanout import run_study
 from tests.pipeline.adaptive import drive, noisy, race_study, stub_plan
@@ -147,6 +148,17 @@ def test_a_failed_lane_is_no_verdict_and_is_tried_again(tmp_path):
     again = raced(tmp_path / "a")
     assert again.exit_code == 0
     assert digests(again.folder) == digests(raced(tmp_path / "b").folder)
+
+
+def test_a_race_whose_every_lane_fails_ends_and_says_so(tmp_path):
+    def broken(topology, workload, lanes, simulation, faults, threads=1):
+        raise RuntimeError("no lane can be")
+
+    run = raced(tmp_path, simulator=broken)
+    assert run.exit_code == 1
+    assert len(run.failed_lanes) == run.lanes > 0
+    with pytest.raises(UserError, match="no lane has a result"):
+        analyse(run.folder)
 
 
 def test_the_budget_is_kept(tmp_path):

@@ -21,7 +21,7 @@ from pipeline.run.checksums import file_digest
 from pipeline.run.fanout import run_study
 from pipeline.run.inputs import input_digests
 from pipeline.run.lanes import LanePlan, coreshift_toolkit
-from pipeline.run.store import table_bytes
+from pipeline.run.tables import table_bytes
 
 TOPOLOGIES = Path(reproduce.__file__).parents[1] / "conf" / "topology"
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mlflow"), pytest.mark.timeout(900)]

@@ -21,6 +21,7 @@ from pipeline.config.schema_sweep import SweepSearch
 from pipeline.evidence.hypervolume import hypervolume
 from pipeline.run import store
 from pipeline.run.fanout import run_study
+from pipeline.run.head import ChangedRunError
 from tests.pipeline.adaptive import OBJECTIVES, with_sweep
 from tests.pipeline.fake import Point, Section, digests, fake_study, fake_toolkit, section_digest
 from tests.pipeline.test_race import stopping
@@ -164,6 +165,32 @@ def test_a_search_that_was_killed_asks_the_same_again(tmp_path, monkeypatch, sam
             assert sessions < 200
     assert sessions > 2
     assert digests(run.folder) == expected
+
+
+def test_lanes_of_other_proposals_are_not_taken_for_those_of_now(tmp_path):
+    settings = {"points": 24, "batch": 8}
+    (bad, *_) = search_study(tmp_path, **settings).points[3:]
+
+    def broken(topology, workload, lanes, simulation, faults, threads=1):
+        if any(lane.policy.values == bad.config.policy.values and lane.replicate == 1 for lane in lanes):
+            raise RuntimeError("this lane cannot be")
+        return simulator()(topology, workload, lanes, simulation, faults, threads)
+
+    def run(simulate, resume=True):
+        study = search_study(tmp_path, **settings)
+        study.config = replace(study.config, resume=resume)
+        toolkit = fake_toolkit(simulate=simulate)
+        return run_study(study, console=Console(file=io.StringIO()), toolkit=toolkit)
+
+    first = run(broken)
+    assert [f["point"] for f in first.failed_lanes] == [3]
+    points = (first.folder / "points.parquet").read_bytes()
+    # The lane has a result now, and the proposals that follow from it are others.
+    with pytest.raises(ChangedRunError, match="comes to other points"):
+        run(simulator())
+    assert (first.folder / "points.parquet").read_bytes() == points
+    again = run(simulator(), resume=False)
+    assert digests(again.folder) == digests(searched(tmp_path / "whole", **settings).folder)
 
 
 def test_no_point_is_simulated_twice_and_a_small_space_is_searched_out(tmp_path):

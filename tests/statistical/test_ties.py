@@ -51,7 +51,7 @@ def test_copies_of_a_policy_are_told_as_a_tie(copies):
 
 def test_a_tie_is_told_in_the_terminal(capsys, tmp_path):
     sweep_policies(tmp_path, dict.fromkeys(COPIES[:3], BALANCED), ["replicates=2"])
-    assert "2 settings give exactly this: points" in capsys.readouterr().out
+    assert "2 other settings gave exactly this: points" in capsys.readouterr().out
 
 
 def test_copies_of_the_baseline_do_not_beat_it(tmp_path, capsys):

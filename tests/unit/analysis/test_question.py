@@ -14,12 +14,13 @@ from rich.console import Console
 
 from pipeline.config.compose import read_command
 from pipeline.config.constraint_words import expand_constraints
+from pipeline.config.goals import goals_of
 from pipeline.errors import ConfigError
 from pipeline.evidence.aggregate import RunFolderError, read_run
 from pipeline.evidence.analyse import analyse
 from pipeline.evidence.ask import ask
 from pipeline.evidence.choice import choose
-from pipeline.evidence.question import restate
+from pipeline.evidence.question import is_question, restate
 from pipeline.evidence.rerun import command_line, rerun_of, study_words
 from pipeline.evidence.summary_table import print_summary, summary_json
 from pipeline.report import run as report
@@ -174,7 +175,9 @@ def test_a_report_asks_a_finished_sweep_something_else(tmp_path):
     assert [one.text for one in run.goals.constraints] == ["slowdown_p99 <= 6"]
     assert run.manifest["command"][-1] == 'front.constraints=["p99 slowdown <= 6"]'
     assert analyse(folder, draw=False).recommendations[0].point != first
-    report([f"run={folder}", "draw=false", "constraint=none"], Console(file=out))
+    # By its study's name, as the other commands take it.
+    (folder / "COMPLETE").touch()
+    report(["run=threshold", f"outputs={tmp_path}", "draw=false", "constraint=none"], Console(file=out))
     assert analyse(folder, draw=False).recommendations[0].point == first
 
 
@@ -206,6 +209,32 @@ def test_new_objectives_take_back_an_objective_and_weights_of_others(tmp_path):
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["objective"] is None
     assert config["front"]["weights"] is None
+
+
+def test_the_command_asks_all_that_the_configuration_does(tmp_path):
+    folder = write_run(tmp_path / "s" / "k", replicates=1)
+
+    def question() -> list[str]:
+        words = json.loads((folder / "manifest.json").read_text())["command"]
+        return [word for word in words if is_question(word)]
+
+    ask(folder, ["constraint=slowdown_p99 <= 60"])
+    ask(folder, ["objective.metric=slowdown_p99"])
+    limit = 'front.constraints=["slowdown_p99 <= 60"]'
+    assert question() == [limit, "objective.metric=slowdown_p99"]
+    ask(folder, ["front.weights={load_imbalance: 2}"])
+    assert question() == [limit, "front.weights={load_imbalance: 2}", "objective=null"]
+    ask(folder, ["front.objectives=[slowdown_p99,throughput_per_s]", "constraint=none"])
+    assert question() == [
+        "objective=null", "front.objectives=[slowdown_p99,throughput_per_s]", "front.constraints=[]",
+        "front.weights=null",
+    ]  # fmt: skip
+
+
+def test_constraints_that_differ_in_a_late_digit_are_told_apart():
+    texts = ["throughput_per_s >= 1000000.5", "throughput_per_s >= 1000000", "slowdown_p99 <= 3.0000001"]
+    told = [goals_of({"front": {"constraints": [text]}}).constraints[0].text for text in texts]
+    assert told == ["throughput_per_s >= 1000000.5", "throughput_per_s >= 1e+06", "slowdown_p99 <= 3.0000001"]
 
 
 def test_a_finished_sweep_is_not_answered_from_an_older_question(tmp_path):

@@ -1,6 +1,7 @@
 """The report: its numbers are those of the tables, and nothing in a name can break the page."""
 
 import json
+import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -17,13 +18,15 @@ from pipeline.charts.figures import draw_figures
 from pipeline.charts.front import feasible_mask, front_figure, front_frame
 from pipeline.charts.funnel import REASONS, funnel_frame
 from pipeline.charts.heat import heat_pairs, heat_panels
+from pipeline.charts.lines import line_panels
 from pipeline.charts.spread import box_frame, dot_frame, lane_frame
 from pipeline.config.goals import goals_of
 from pipeline.errors import UserError
 from pipeline.evidence.analyse import analyse
+from pipeline.page.asked import workload_part
 from pipeline.page.html import page
 from pipeline.page.machine import machine_data, machine_svg
-from pipeline.page.table import ROWS_MOST, columns_of, settings_table, words
+from pipeline.page.table import ROWS_MOST, columns_of, json_element, settings_table, words
 from pipeline.report import kinds_of
 from sim.topology import topology_from_description
 from tests.unit.analysis.synthetic import write_run
@@ -97,6 +100,18 @@ def test_heat_map_has_the_value_of_each_setting(found):
     rows = found.summary.filter((pl.col("policy") == "adaptive") & (pl.col("point") != chosen.point))
     means = dict(rows.select("point", pl.col("sojourn_p99_ns_mean") / 1000).iter_rows())
     assert fields == pytest.approx(means)
+
+
+def test_a_recommended_setting_without_a_place_on_the_axis_leaves_the_lines_drawn(found):
+    (chosen,) = found.recommendations
+    # Its policy was not swept over the factor.
+    axis, point = "policy.threshold_factor", 0
+    value = pl.when(pl.col("point") == point).then(math.inf).otherwise(axis)
+    rows = found.summary.with_columns(value.alias(axis))
+    panels, _ = line_panels(found.run, rows, replace(chosen, point=point), [axis])
+    assert panels
+    for panel in panels:
+        json_element("specs", panel.page_spec)
 
 
 def test_boxes_are_quartiles_of_lanes_and_dots_are_lanes(found):
@@ -214,6 +229,18 @@ def test_table_has_all_settings_with_their_numbers(found):
     assert [words(columns[at], value) for value in (None, 1234.5, 0.5)] == ["n/a", "1,234", "0.5"]
     rate = next(column for column in columns if column.title == "core rate per s")
     assert "no limit" in {words(rate, value) for value in rate.values}
+
+
+def test_a_class_with_arrivals_shows_them():
+    step = {"op": "run", "draw": {"kind": "exponential", "mean": 20000}}
+    arrival = {"kind": "poisson", "rate_per_s": None, "load": 0.7}
+    classes = {
+        "request": {"count": 0, "arrival": arrival, "program": [step]},
+        "worker": {"count": 8, "arrival": None, "program": [step]},
+    }
+    text = workload_part({"kind": "classes", "classes": classes})
+    assert "<td>0</td><td>poisson load 0.7</td>" in text
+    assert "run exponential mean 20000" in text
 
 
 def test_a_long_table_says_what_it_leaves_out(found):

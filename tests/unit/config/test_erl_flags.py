@@ -13,7 +13,7 @@ from pipeline.config.compose import read_command
 from pipeline.config.erl_flags import erts_of, flag_line, full_line, options_of, parse_flags
 from pipeline.config.schema import SweepGrid
 from pipeline.errors import ConfigError
-from pipeline.evidence.recommend import bind_type_of_cores
+from pipeline.evidence.setting import bind_type_of_cores
 from tests.unit.config.conftest import MakeStudy
 
 SMALL = ("topology=two_core", "workload=bursty", "experiment=none")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.run.chunks import Planner
-from pipeline.run.store import LANES_PER_PART
+from pipeline.run.tables import LANES_PER_PART
 
 
 def run(planner, seconds_of):

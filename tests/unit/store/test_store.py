@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.run import files, store
-from pipeline.run.store import RunStore, lane_frame, table_bytes
+from pipeline.run.store import RunStore
+from pipeline.run.tables import lane_frame, table_bytes
 
 REPLICATES = 3
 LANES = 30
