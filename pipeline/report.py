@@ -4,8 +4,8 @@ Aggregates the lanes again, finds the front and the recommended setting, draws t
 summary.parquet, pareto.parquet, recommended.yaml, metrics.json and report.html, and prints the
 answer.
 
-  run=latest             run folder, run key or its beginning, or a study (its newest sweep); `latest` is
-                         the run written last
+  run=latest             run folder, run key or its beginning, or a study (its newest sweep);
+                         `latest` is the run written last
   outputs=outputs        where runs are looked for
   draw=true              figures and report.html
   figures=png,svg        every figure as these files; without it the main ones as both

@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from pipeline.config.axes import TEXT_KEYS, parse_overrides
-from pipeline.config.constraint_words import expand_constraints
+from pipeline.config.constraint_words import expand_constraints, expand_objectives
 from pipeline.config.erl_flags import expand_flags
 from pipeline.config.groupfile import store_files
 from pipeline.errors import NO_VALUE, ConfigError, did_you_mean, shorten
@@ -88,7 +88,7 @@ def read_command(words: Sequence[str], *, use_default_study: bool = True) -> Com
     words             : command line without the program
     use_default_study : False: the default experiment never applies, as for a single point
     """
-    words, is_erl = expand_flags(expand_constraints(words))
+    words, is_erl = expand_flags(expand_objectives(expand_constraints(words)))
     flags, texts = split_flags(words)
     parsed = [prepare(override) for override in parse_overrides(store_files(texts))]
     last: dict[str, Override] = {}

@@ -1,7 +1,7 @@
-"""`constraint="p99 slowdown <= 3"` among a command's words: `front.constraints` without quoting by hand.
+"""`constraint="p99 slowdown <= 3"` and `front.objectives=a,b` among a command's words.
 
-Several, in one word joined by `and` or in a word each, must all hold. What the words mean is checked with the
-rest of the configuration (pipeline/config/schema_front.py).
+Both without quoting by hand. Several constraints, in one word joined by `and` or in a word each, must all
+hold. What the words mean is checked with the rest of the configuration (pipeline/config/schema_front.py).
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pipeline.errors import ConfigError
 
 KEY = "constraint"
+OBJECTIVES = "front.objectives="
 TARGET = "front.constraints"
 EXAMPLE = 'write constraint="p99 slowdown <= 3 and throughput >= 1e6"'
 
@@ -47,6 +48,16 @@ def expand_constraints(words: Sequence[str]) -> list[str]:
         raise ConfigError(KEY, None, f"cannot stand beside {TARGET}", "give one of them")
     quoted = ",".join(quote(text) for text in constraint_texts(words))
     return [*rest, f"{TARGET}=[{quoted}]"]
+
+
+def expand_objectives(words: Sequence[str]) -> list[str]:
+    """Command-line words with `front.objectives=a,b` as a list: objectives are not swept."""
+    return [
+        f"{OBJECTIVES}[{word.removeprefix(OBJECTIVES)}]"
+        if word.startswith(OBJECTIVES) and "," in word and "[" not in word and "(" not in word
+        else word
+        for word in words
+    ]
 
 
 def quote(text: str) -> str:

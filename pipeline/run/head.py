@@ -129,10 +129,12 @@ def fact_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Itera
 def changed_settings(path: Path, settings: Mapping[str, Any]) -> list[str] | None:
     """Lines on the settings of a config.yaml that fix a result and differ; None if it is not one."""
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        found = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError):
         return None
-    if not isinstance(found, dict):
+    # Cut off in the middle of a line, which YAML may take for a whole document: "none" becomes "no", false.
+    if not isinstance(found, dict) or (not text.endswith("\n") and settings.keys() - found.keys()):
         return None
     # Through YAML and back, as tuples come back as lists.
     given = yaml.safe_load(yaml.safe_dump(dict(settings)))

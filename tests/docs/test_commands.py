@@ -91,7 +91,8 @@ def test_commands_are_understood(block, reader, monkeypatch, capsys):
             code = attempt(name, fill(name, words, reader), monkeypatch)
         except Exception as error:
             pytest.fail(f"{command}\n{type(error).__name__}: {error}")
-        assert code == 0, f"{command}: exit code {code}\n{capsys.readouterr().err}"
+        shown = "".join(capsys.readouterr())
+        assert code == 0, f"{command}: exit code {code}\n{shown}"
 
 
 def test_python_blocks_run(tmp_path):

@@ -138,7 +138,7 @@ def test_comment_in_a_used_option_changes_no_result(clone):
 
 
 def test_edit_of_the_analysis_does_not_simulate(clone):
-    clone.edit("pipeline/evidence/front.py", '"""', '"""An edit. ')
+    clone.edit("pipeline/evidence/recommend.py", '"""', '"""An edit. ')
     assert clone.repro() == ["analyse"]
 
 

@@ -231,6 +231,18 @@ def test_the_command_asks_all_that_the_configuration_does(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("text", ["slowdown_p99,throughput_per_s", "[slowdown_p99,throughput_per_s]"])
+def test_objectives_with_a_comma_are_a_list_for_report_and_sweep_alike(tmp_path, text):
+    folder = write_run(tmp_path / "s" / "k", replicates=1)
+    ask(folder, [f"front.objectives={text}"])
+    words = json.loads((folder / "manifest.json").read_text())["command"]
+    (asked,) = [word for word in words if is_question(word)]
+    command = read_command([asked])
+    assert not command.swept
+    (objectives,) = [one.value() for one in command.fixed if one.key_or_group == "front.objectives"]
+    assert objectives == ["slowdown_p99", "throughput_per_s"]
+
+
 def test_constraints_that_differ_in_a_late_digit_are_told_apart():
     texts = ["throughput_per_s >= 1000000.5", "throughput_per_s >= 1000000", "slowdown_p99 <= 3.0000001"]
     told = [goals_of({"front": {"constraints": [text]}}).constraints[0].text for text in texts]

@@ -55,7 +55,7 @@ BAD = [
     (["topology.clusters.0.cores=0"], "topology.clusters[0].cores = 0: must be", ""),
     (["topology.colour=red"], "topology", "colour"),
     (["seed=1,2"], "seed: cannot be swept", "replicates"),
-    (["front.objectives=slowdown_p99,energy_j"], "front.objectives: takes a list", "=[first,second]"),
+    (["front.objectives=choice(slowdown_p99,energy_j)"], "front.objectives: takes a list", "=[first,second]"),
     (["outputs.folder=a,b"], "outputs.folder: cannot be swept", ""),
     (["cluster=local,inline"], "cluster: takes one value", ""),
     (["cluster=remote"], "cluster.address: must be given", "cluster.address="),
