@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import psutil
@@ -171,7 +172,9 @@ def test_a_node_with_another_numba_is_refused(nodes, tmp_path, console):
 
 def test_a_machine_compiles_once_however_many_processes_it_runs(nodes, tmp_path, console):
     compiled = tmp_path / "compiled"
-    toolkit = fake_toolkit(compile_kernels=Compiling(compiled), source_digest=lambda: "fake-2")
+    # Sources that this machine has never compiled: the mark of an earlier run outlives it.
+    digest = f"fake-{uuid.uuid4().hex}"
+    toolkit = fake_toolkit(compile_kernels=Compiling(compiled), source_digest=lambda: digest)
     run = run_study(small_study(tmp_path, cluster=remote(nodes)), console=console, toolkit=toolkit)
     assert run.failed_lanes == []
     assert compiled.read_text().count("compiles") == 1
